@@ -1,0 +1,150 @@
+//! Configuration: `file.rs` as written, `resolve.rs` validated with no options left, `problem.rs` what is wrong and where,
+//! `secret.rs` secrets from files and systemd credentials.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::severity::Severity;
+
+/// The configuration, checked. Relative paths are already relative to the configuration file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub inventory: Option<PathBuf>,
+    pub rules: Option<PathBuf>,
+    pub state_dir: PathBuf,
+    pub detect: Detect,
+    pub sources: Vec<Source>,
+    pub channels: Vec<Channel>,
+    pub responders: Vec<Responder>,
+    pub http: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Detect {
+    /// Budget: false alerts per 1000 token-days, > 0.
+    pub false_alerts_per_1000_token_days: f64,
+    /// Age that a token must reach, in event time, before its baseline is judged by.
+    pub learning: Duration,
+    /// A token's later findings join its open alert for this long.
+    pub group_window: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub name: String,
+    /// `None`: detected from content.
+    pub format: Option<String>,
+    pub options: FormatOptions,
+    pub kind: SourceKind,
+}
+
+/// What a source's configuration says about its format.
+#[derive(Debug, Clone, Default)]
+pub struct FormatOptions {
+    /// Zone of time stamps that name none (or name an ambiguous abbreviation). `None`: UTC.
+    pub zone: Option<jiff::tz::TimeZone>,
+    /// PostgreSQL's `log_line_prefix`, where it is not one of those that are detected.
+    pub log_line_prefix: Option<String>,
+    /// Where the generic JSON decoder finds each field.
+    pub mapping: Option<JsonMapping>,
+}
+
+/// Field of the event -> JSON pointer (RFC 6901) into the record; `principal = "/user/name"`.
+///
+/// `envelope` names the pointer of a text field that holds the real record (Filebeat's `/message`, Fluent Bit's `/log`), which
+/// is then decoded as `inner` (a format name; `None`: detected).
+#[derive(Debug, Clone, Default)]
+pub struct JsonMapping {
+    pub fields: std::collections::BTreeMap<String, String>,
+    pub envelope: Option<String>,
+    pub inner: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub enum SourceKind {
+    File { include: Vec<String>, exclude: Vec<String>, start: Start },
+    Kafka(Kafka),
+    Stdin,
+}
+
+/// Where to begin in a file or topic that has no stored position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Beginning,
+    End,
+}
+
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    pub brokers: Vec<String>,
+    pub topics: Vec<String>,
+    pub group: String,
+    pub start: Start,
+    pub tls: bool,
+    pub ca_file: Option<PathBuf>,
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    /// "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512".
+    pub sasl_mechanism: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<secret::Secret>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Channel {
+    pub name: String,
+    pub min_severity: Severity,
+    pub timeout: Duration,
+    pub kind: ChannelKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum ChannelKind {
+    Webhook { url: String, secret: Option<secret::Secret> },
+    Slack { url: secret::Secret },
+    Email(Email),
+    Stdout,
+    File { path: PathBuf },
+}
+
+#[derive(Debug, Clone)]
+pub struct Email {
+    pub host: String,
+    pub port: u16,
+    pub tls: MailTls,
+    pub ca_file: Option<PathBuf>,
+    pub username: Option<String>,
+    pub password: Option<secret::Secret>,
+    pub from: String,
+    pub to: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailTls {
+    /// Plain connection, upgraded; refused where the server does not offer it.
+    Starttls,
+    /// TLS from the first byte.
+    Implicit,
+    /// No encryption; only for a relay on this host.
+    None,
+}
+
+#[derive(Debug, Clone)]
+pub struct Responder {
+    pub name: String,
+    pub url: String,
+    pub secret: Option<secret::Secret>,
+    pub enforce: bool,
+    /// Only alerts of at least this severity are acted on.
+    pub min_severity: Severity,
+    /// Only alerts of at least this confidence (0..=100) are acted on.
+    pub min_confidence: u8,
+    /// Tokens (globs) that are never revoked.
+    pub never: Vec<String>,
+    /// Actions per hour.
+    pub budget_per_hour: u32,
+    pub timeout: Duration,
+}
+
+pub mod secret;

@@ -1,0 +1,5 @@
+//! stub
+use super::*;
+
+pub const FORMAT: Format =
+    Format { name: "mariadb-audit", about: "", forgeable: true, sniff: |_, _| Guess::NO, open: |_, _| unreachable!() };

@@ -1,0 +1,105 @@
+//! Decoders: a framed record becomes an [`Event`], a counted reject, or a counted skip.
+//!
+//! **Adding a log format = one file here, one line in [`FORMATS`], one folder in `samples/`.**
+
+use bumpalo::Bump;
+
+pub use crate::config::FormatOptions as Options;
+use crate::event::Event;
+use crate::framing::Framer;
+
+pub mod stream;
+pub mod timestamp;
+
+/// One framed record.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Without the final line end.
+    pub bytes: &'a [u8],
+    /// The framing cut the record; `bytes` is its head.
+    pub truncated: bool,
+    /// Why the framing thinks that the record may be forged.
+    pub suspect: Option<&'static str>,
+}
+
+/// What became of one record; records = events + rejects + skips.
+#[derive(Debug)]
+pub enum Decoded<'a> {
+    Event(Event<'a>),
+    /// It should have been an event and could not be read. The reason is a short fixed word group, also a metric label.
+    Reject(&'static str),
+    /// It is none of our business (a file header, a blank line).
+    Skip(&'static str),
+}
+
+/// Reads the records of one partition, in order. Sessions that records only refer to are remembered here.
+pub trait Decoder: Send {
+    /// Never panics and never fails: what it cannot read it rejects. Unescaped text goes into `arena`.
+    fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a>;
+
+    /// State that later records need (open sessions), to be stored with the position. Empty where there is none.
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Takes up what [`Decoder::save`] gave; unreadable state is dropped.
+    fn restore(&mut self, _state: &[u8]) {}
+}
+
+/// One entry of the table of formats.
+pub struct Format {
+    /// Name in the configuration, in `--format` and in output.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// A client that can log in (or merely connect) may be able to write records of this format. Such formats alert, and
+    /// never revoke.
+    pub forgeable: bool,
+    /// How sure the first bytes of a log (up to 64 KiB, perhaps ending inside a record) make us, 0..=100, with the reason for
+    /// people; 0 = not this format.
+    pub sniff: fn(sample: &[u8], options: &Options) -> Guess,
+    /// Framer and decoder for one partition. The sample is the start of the log, where there is one.
+    pub open: fn(sample: &[u8], options: &Options) -> (Box<dyn Framer>, Box<dyn Decoder>),
+}
+
+/// A decoder's opinion of a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guess {
+    /// 0..=100.
+    pub certainty: u8,
+    /// Why, for `decode` without `--json`.
+    pub because: String,
+}
+
+impl Guess {
+    pub const NO: Guess = Guess { certainty: 0, because: String::new() };
+
+    pub fn new(certainty: u8, because: impl Into<String>) -> Self {
+        Guess { certainty, because: because.into() }
+    }
+}
+
+pub mod json;
+pub mod mariadb_audit;
+pub mod postgres;
+
+/// All formats. Detection takes the highest certainty; of equals the first.
+pub static FORMATS: &[Format] =
+    &[postgres::csvlog::FORMAT, postgres::jsonlog::FORMAT, postgres::stderr::FORMAT, mariadb_audit::FORMAT, json::FORMAT];
+
+/// The format of this name.
+pub fn by_name(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|f| f.name == name)
+}
+
+/// The most certain format for this sample, with its reason.
+pub fn detect(sample: &[u8], options: &Options) -> Option<(&'static Format, Guess)> {
+    let mut best: Option<(&'static Format, Guess)> = None;
+    for format in FORMATS {
+        let guess = (format.sniff)(sample, options);
+        if guess.certainty > best.as_ref().map_or(0, |(_, g)| g.certainty) {
+            best = Some((format, guess));
+        }
+    }
+    best
+}

@@ -1,0 +1,4 @@
+//! PostgreSQL.
+pub mod csvlog;
+pub mod jsonlog;
+pub mod stderr;

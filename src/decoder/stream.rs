@@ -1,0 +1,1 @@
+//! One partition from bytes to events.

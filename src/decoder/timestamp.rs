@@ -1,0 +1,1 @@
+//! Text time stamps -> [`crate::event::Time`].

@@ -1,0 +1,94 @@
+//! The observation: an event after understanding, as the engine takes it in. Flat, owned, without text.
+//!
+//! Text stays behind in the dictionary ([`crate::identity::dictionary`]) under its [`WordId`]; it is looked up again only
+//! to explain a finding.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::event::{Kind, Operation, Outcome, Time};
+use crate::position::{At, Partition};
+use crate::token::{TokenId, WordId};
+
+/// Where a client sits, in a form that is compared and remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Network {
+    Ip(IpAddr),
+    Local,
+    Name(WordId),
+}
+
+/// One operation on one object. A statement on no object (`BEGIN`, `SELECT 1`) has no scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope {
+    pub operation: Operation,
+    /// The object's full name, as far as the log gives it.
+    pub object: WordId,
+}
+
+/// Declared limits of the inventory that this event breaks. Policy needs no learning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Violations(pub u16);
+
+impl Violations {
+    pub const NETWORK: Violations = Violations(1);
+    pub const SCOPE: Violations = Violations(2);
+    pub const HOURS: Violations = Violations(4);
+    pub const EXPIRED: Violations = Violations(8);
+    pub const REVOKED: Violations = Violations(16);
+    /// The token, or an object it touches, is a canary.
+    pub const CANARY: Violations = Violations(32);
+
+    pub fn contains(self, other: Violations) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub fn insert(&mut self, other: Violations) {
+        self.0 |= other.0;
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Where the record of an observation stands; cheap to copy around.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    pub partition: Arc<Partition>,
+    pub offset: u64,
+    pub len: u32,
+}
+
+impl From<&At> for Evidence {
+    fn from(at: &At) -> Self {
+        Evidence { partition: at.partition.clone(), offset: at.offset, len: at.len }
+    }
+}
+
+/// One event of one token.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    pub token: TokenId,
+    pub time: Time,
+    pub kind: Kind,
+    pub operation: Operation,
+    pub outcome: Outcome,
+    /// The principal was verified by the server. A failed login is never `acting`: somebody acted *against* this token.
+    pub acting: bool,
+    pub network: Option<Network>,
+    /// Client family: the name without version, counters and ids.
+    pub client: Option<WordId>,
+    pub database: Option<WordId>,
+    pub shape: Option<WordId>,
+    pub scopes: SmallVec<[Scope; 2]>,
+    pub violations: Violations,
+    /// Rules whose conditions on this event hold, by index; thresholds and novelty are judged by the engine.
+    pub rules: SmallVec<[u16; 4]>,
+    pub rows: Option<u64>,
+    /// The format of the record can be forged by clients: it may alert, never revoke.
+    pub forgeable: bool,
+    pub at: Evidence,
+}

@@ -1,0 +1,100 @@
+//! Sources: bytes (files, stdin) or whole messages (Kafka) with their positions, in order per partition.
+//!
+//! What a source owes:
+//! - It emits [`Delivery`] values into the bounded channel it was given, and blocks when that is full. It never drops.
+//! - Bytes of one partition come in order and without holes; where bytes are known to be lost it says so with a [`Gap`].
+//! - It never closes the channel, never retries silently (each failure is one [`Delivery::Trouble`], then back-off), and
+//!   ends soon (<= 200 ms) after `stop` is set.
+//! - It starts at the positions of the last checkpoint that it was given and never stores a position itself;
+//!   [`Bookmarks`] turns an offset that the pipeline has taken in into a [`Position`] for the store.
+//! - It knows nothing of records or formats.
+
+use std::sync::Arc;
+
+use crate::position::{Partition, Position};
+
+pub mod file;
+pub mod kafka;
+pub mod replay;
+pub mod stdin;
+
+/// What comes out of a source.
+#[derive(Debug)]
+pub enum Delivery {
+    Chunk(Chunk),
+    Gap(Gap),
+    /// Nothing has come on this partition since the last chunk for at least [`IDLE_AFTER`]: half-framed records that only wait
+    /// for a possible continuation may be taken as complete. Sent once per pause.
+    Idle(Arc<Partition>),
+    /// This partition will never continue (rotated away and read to its end, end of input).
+    Closed(Arc<Partition>),
+    /// The source cannot go on with a partition, or at all, for now. One per change of state.
+    Trouble(Trouble),
+}
+
+/// How long a partition must be silent before [`Delivery::Idle`].
+pub const IDLE_AFTER: std::time::Duration = std::time::Duration::from_millis(30);
+
+/// Consecutive bytes of one partition.
+#[derive(Debug)]
+pub struct Chunk {
+    pub partition: Arc<Partition>,
+    /// Offset of the first byte; for a message its Kafka offset.
+    pub offset: u64,
+    pub bytes: Vec<u8>,
+    /// `bytes` is exactly one message of a broker, framed already.
+    pub message: bool,
+}
+
+/// Bytes or messages known to be unseen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub partition: Arc<Partition>,
+    /// First offset not seen.
+    pub from: u64,
+    /// First offset seen again; `None` where it cannot be known.
+    pub to: Option<u64>,
+    /// For people and as a metric label: "truncated", "deleted", "retention", ...
+    pub reason: &'static str,
+}
+
+/// A failure that a person should know of.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    pub source: String,
+    /// The file or topic, where it is one.
+    pub label: Option<String>,
+    /// What, where, what to do.
+    pub message: String,
+    /// `false`: it is over.
+    pub failing: bool,
+}
+
+/// Turns an offset that was taken in into what the store must keep to go on from there.
+pub trait Bookmarks: Send + Sync {
+    /// `None`: the partition is unknown (closed long ago).
+    fn bookmark(&self, partition: &Partition, offset: u64) -> Option<Position>;
+
+    /// The partition is taken in to its end and its checkpoint is stored: it may be forgotten.
+    fn release(&self, _partition: &Partition) {}
+}
+
+/// Set when the daemon stops; sources look at it at least every 200 ms.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<std::sync::atomic::AtomicBool>);
+
+impl Stop {
+    pub fn stop(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    pub fn stopped(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+/// A source on its own thread.
+pub trait Source: Send {
+    /// Runs until `stop`, sending into `out`.
+    fn run(self: Box<Self>, out: crossbeam_channel::Sender<Delivery>, stop: Stop);
+}

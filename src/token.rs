@@ -1,0 +1,50 @@
+//! Stable identities: tokens and the words (objects, clients, shapes) that baselines remember.
+
+use serde::{Deserialize, Serialize};
+
+/// The identity of a token in baselines, alerts and shards: 128 bits of BLAKE3 over its name.
+///
+/// Fixed and unkeyed, so that the same log and configuration give the same ids on every host and after every restart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TokenId(pub u128);
+
+impl TokenId {
+    pub fn of(name: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("tokenwatch token v1");
+        hasher.update(name);
+        let mut out = [0; 16];
+        hasher.finalize_xof().fill(&mut out);
+        TokenId(u128::from_le_bytes(out))
+    }
+
+    /// The owner shard among `shards` (at least one).
+    pub fn shard(self, shards: usize) -> usize {
+        (self.0 % shards.max(1) as u128) as usize
+    }
+}
+
+impl std::fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A remembered word (object, client family, statement shape, network name) as 64 bits of BLAKE3.
+/// The text behind it lives in the dictionary, for explanations only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WordId(pub u64);
+
+impl WordId {
+    pub fn of(text: &[u8]) -> Self {
+        let hash = blake3::hash(text);
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash.as_bytes()[..8]);
+        WordId(u64::from_le_bytes(first))
+    }
+}
+
+impl std::fmt::Debug for WordId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
