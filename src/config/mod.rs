@@ -1,5 +1,8 @@
 //! Configuration: `file.rs` as written, `resolve.rs` validated with no options left, `problem.rs` what is wrong and where,
-//! `secret.rs` secrets from files and systemd credentials.
+//! `secret.rs` secrets from files and systemd credentials, `value.rs` durations, networks and the like, `input.rs` and
+//! `output.rs` the sections about sources and about channels and responders.
+//!
+//! **Adding a key = one line where its section is read.** Keys that nobody reads are reported by themselves.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -147,4 +150,14 @@ pub struct Responder {
     pub timeout: Duration,
 }
 
+pub mod file;
+mod input;
+mod output;
+pub mod problem;
+mod resolve;
 pub mod secret;
+pub mod value;
+
+pub use input::MAPPING_FIELDS;
+pub use problem::Problem;
+pub use resolve::{load, parse};
