@@ -55,6 +55,8 @@ pub struct FilePosition {
     pub anchor_hash: [u8; 16],
     /// First byte not yet taken in.
     pub offset: u64,
+    /// Size of the file as it was last seen, in bytes: if the generation is gone later, `size - offset` bytes are known to be lost.
+    pub size: u64,
 }
 
 /// What the store keeps for one partition at a checkpoint.
