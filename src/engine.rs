@@ -1,1 +1,136 @@
-//! stub
+//! The pure core: observations in, findings out. No clock, no I/O, no text, no panics.
+//!
+//! One engine owns the baselines of one shard of tokens. The same observations in the same order give the same findings and the
+//! same baselines, bit for bit, wherever they were cut into batches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::baseline::{Baseline, Reported};
+use crate::detect::{Case, DETECTORS, Fact, Finding, Mode, Settings, policy, rules};
+use crate::event::Time;
+use crate::observation::Observation;
+use crate::token::TokenId;
+
+/// Map from token to its place in the slab; a fixed seed, since the ids are hashes already.
+type Index = HashMap<TokenId, u32, foldhash::fast::FixedState>;
+
+/// The baselines of one shard and the detectors that judge by them.
+pub struct Engine {
+    settings: Arc<Settings>,
+    index: Index,
+    slab: Vec<(TokenId, Baseline)>,
+    dirty: Vec<bool>,
+    dirty_list: Vec<u32>,
+}
+
+impl Engine {
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Engine { settings, index: Index::default(), slab: Vec::new(), dirty: Vec::new(), dirty_list: Vec::new() }
+    }
+
+    /// Swaps the settings; baselines stay as they are.
+    pub fn reload(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
+    /// Puts a stored baseline back.
+    pub fn load(&mut self, token: TokenId, baseline: Baseline) {
+        match self.index.get(&token).and_then(|at| self.slab.get_mut(*at as usize)) {
+            Some(entry) => entry.1 = baseline,
+            None => {
+                self.insert(token, baseline);
+            }
+        }
+    }
+
+    pub fn tokens(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Every token with its baseline, in the order in which they were first seen.
+    pub fn baselines(&self) -> impl Iterator<Item = (TokenId, &Baseline)> {
+        self.slab.iter().map(|(token, baseline)| (*token, baseline))
+    }
+
+    pub fn get(&self, token: TokenId) -> Option<&Baseline> {
+        let at = *self.index.get(&token)?;
+        self.slab.get(at as usize).map(|(_, baseline)| baseline)
+    }
+
+    /// Is the token still learning at `now`?
+    pub fn mode(&self, baseline: &Baseline, now: Time) -> Mode {
+        if baseline.mature(now, self.settings.learning) { Mode::Enforcing } else { Mode::Learning }
+    }
+
+    /// Takes a batch in and appends what was found, in the order of the batch.
+    pub fn step(&mut self, batch: &[Observation], out: &mut Vec<Finding>) {
+        for seen in batch {
+            self.observe(seen, out);
+        }
+    }
+
+    fn observe(&mut self, seen: &Observation, out: &mut Vec<Finding>) {
+        let at = match self.index.get(&seen.token) {
+            Some(at) => *at,
+            // Somebody tried a name that never did anything: nothing to protect yet, and names are the attacker's to invent.
+            None if !seen.acting => return,
+            None => self.insert(seen.token, Baseline::new(seen.time)),
+        };
+        let settings = &*self.settings;
+        let Some((_, baseline)) = self.slab.get_mut(at as usize) else { return };
+        let mode = if baseline.mature(seen.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
+        if seen.acting {
+            baseline.open_day(seen.time);
+        }
+        let before = out.len();
+        let mut reported = Reported::default();
+        {
+            let case = Case { settings, baseline, seen, mode };
+            policy::judge(&case, out);
+            for detector in DETECTORS {
+                out.extend((detector.judge)(&case, &mut reported));
+            }
+        }
+        if !seen.rules.is_empty() {
+            rules::judge(settings, baseline, seen, mode, out);
+        }
+        for finding in out.get(before..).unwrap_or_default() {
+            if let Fact::Policy(bit) = finding.fact
+                && let Some(quiet) = policy::index_of(bit).and_then(|i| baseline.policy_quiet.get_mut(i))
+            {
+                *quiet = Time(seen.time.0.saturating_add(settings.group_window));
+            }
+        }
+        if seen.acting {
+            baseline.learn(seen, reported);
+        }
+        if let Some(dirty) = self.dirty.get_mut(at as usize)
+            && !*dirty
+        {
+            *dirty = true;
+            self.dirty_list.push(at);
+        }
+    }
+
+    fn insert(&mut self, token: TokenId, baseline: Baseline) -> u32 {
+        // 2^32 baselines would be terabytes; memory ends long before the index does.
+        let at = u32::try_from(self.slab.len()).unwrap_or(u32::MAX);
+        self.index.insert(token, at);
+        self.slab.push((token, baseline));
+        self.dirty.push(false);
+        at
+    }
+
+    /// Hands out every baseline that has changed since the last call, in a fixed order, and marks it clean.
+    pub fn take_dirty(&mut self, mut each: impl FnMut(TokenId, &Baseline)) {
+        for at in std::mem::take(&mut self.dirty_list) {
+            if let Some(dirty) = self.dirty.get_mut(at as usize) {
+                *dirty = false;
+            }
+            if let Some((token, baseline)) = self.slab.get(at as usize) {
+                each(*token, baseline);
+            }
+        }
+    }
+}

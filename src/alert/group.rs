@@ -1,1 +1,223 @@
-//! stub
+//! Grouping: one token has at most one open alert; its findings within the window join it.
+//!
+//! An alert is emitted when it opens, and again (a revision with the same id) only when its severity rises. The state lives
+//! beside the token's baseline and is checkpointed with it, so a replay after a crash emits the same alerts under the same ids.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::explain::{Explainer, source_of};
+use super::{Alert, Finding, Severity};
+use crate::detect;
+use crate::event::Time;
+use crate::token::TokenId;
+
+/// Findings kept in one alert; the rest is counted.
+const MOST_FINDINGS: usize = 16;
+
+/// An alert that later findings of the token still join.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Open {
+    pub alert: Alert,
+    pub opened: Time,
+    /// Findings that found no room.
+    pub dropped: u32,
+}
+
+/// What the inventory says of a token, for the alert's face.
+#[derive(Debug, Clone, Default)]
+pub struct Face {
+    pub owner: Option<String>,
+    pub contact: Option<String>,
+}
+
+/// The open alerts of one shard.
+#[derive(Debug, Default)]
+pub struct Grouper {
+    open: BTreeMap<TokenId, Open>,
+    dirty: BTreeMap<TokenId, ()>,
+}
+
+impl Grouper {
+    /// Puts a stored open alert back.
+    pub fn load(&mut self, token: TokenId, open: Open) {
+        self.open.insert(token, open);
+    }
+
+    pub fn get(&self, token: TokenId) -> Option<&Open> {
+        self.open.get(&token)
+    }
+
+    /// Tokens whose open alert has changed since the last call.
+    pub fn take_dirty(&mut self) -> Vec<TokenId> {
+        std::mem::take(&mut self.dirty).into_keys().collect()
+    }
+
+    /// Takes in the findings of one batch, in order, and returns the alerts to be sent.
+    pub fn add(
+        &mut self,
+        findings: &[detect::Finding],
+        explainer: &Explainer<'_>,
+        face: &dyn Fn(TokenId) -> Face,
+        window: i64,
+    ) -> Vec<Alert> {
+        let mut out = Vec::new();
+        let mut rest = findings;
+        while let Some(first) = rest.first() {
+            // Findings of one observation stand together and are one step of the alert.
+            let together = rest.iter().take_while(|f| f.seen.token == first.seen.token && same_record(f, first)).count();
+            let (now, later) = rest.split_at(together);
+            out.extend(self.step(now, explainer, face, window));
+            rest = later;
+        }
+        out
+    }
+
+    fn step(
+        &mut self,
+        findings: &[detect::Finding],
+        explainer: &Explainer<'_>,
+        face: &dyn Fn(TokenId) -> Face,
+        window: i64,
+    ) -> Option<Alert> {
+        let first = findings.first()?;
+        let token = first.seen.token;
+        let time = first.seen.time;
+        self.dirty.insert(token, ());
+        let expired = self.open.get(&token).is_some_and(|open| time.0.saturating_sub(open.opened.0) >= window);
+        if expired {
+            self.open.remove(&token);
+        }
+        let explained: Vec<Finding> = findings.iter().map(|f| explainer.explain(f)).collect();
+        match self.open.get_mut(&token) {
+            None => {
+                let alert = open_alert(first, findings, explained, explainer, face(token));
+                self.open.insert(token, Open { alert: alert.clone(), opened: time, dropped: 0 });
+                Some(alert)
+            }
+            Some(open) => {
+                let before = open.alert.severity;
+                for finding in explained {
+                    join(open, finding);
+                }
+                let alert = &mut open.alert;
+                alert.tamper_proof &= findings.iter().all(|f| !f.seen.forgeable);
+                refresh(alert, explainer);
+                if alert.severity <= before {
+                    return None;
+                }
+                alert.update = true;
+                alert.revision += 1;
+                alert.time = time;
+                Some(alert.clone())
+            }
+        }
+    }
+}
+
+fn same_record(a: &detect::Finding, b: &detect::Finding) -> bool {
+    a.seen.at.offset == b.seen.at.offset && a.seen.at.partition == b.seen.at.partition
+}
+
+fn open_alert(
+    first: &detect::Finding,
+    findings: &[detect::Finding],
+    explained: Vec<Finding>,
+    explainer: &Explainer<'_>,
+    face: Face,
+) -> Alert {
+    let seen = &first.seen;
+    let token = explainer.dictionary.token(seen.token).to_string();
+    let mut hasher = blake3::Hasher::new_derive_key("tokenwatch alert v1");
+    hasher.update(&seen.token.0.to_le_bytes());
+    hasher.update(&seen.time.0.to_le_bytes());
+    // Not the partition: the same log gives the same id wherever it lies and whoever reads it.
+    hasher.update(&seen.at.offset.to_le_bytes());
+    let mut id: String = hasher.finalize().to_hex().as_str().to_owned();
+    id.truncate(32);
+    let mut alert = Alert {
+        id,
+        update: false,
+        revision: 0,
+        time: seen.time,
+        token,
+        owner: face.owner,
+        contact: face.contact,
+        severity: Severity::Informational,
+        confidence: 0,
+        score: 0.0,
+        detectors: Vec::new(),
+        summary: String::new(),
+        findings: explained,
+        attack: Vec::new(),
+        sources: vec![source_of(&seen.at)],
+        mode: first.mode,
+        tamper_proof: findings.iter().all(|f| !f.seen.forgeable),
+        address: seen.network.map(|n| explainer.network(n)),
+        database: seen.database.map(|d| explainer.dictionary.word(d).to_string()),
+    };
+    refresh(&mut alert, explainer);
+    alert
+}
+
+/// Adds a finding to an open alert. One that repeats a detector replaces nothing: first evidence is the best evidence.
+fn join(open: &mut Open, finding: Finding) {
+    let alert = &mut open.alert;
+    if let Some(known) = alert.findings.iter_mut().find(|f| f.detector == finding.detector && f.observed == finding.observed) {
+        if known.evidence.len() < 8 {
+            known.evidence.extend(finding.evidence);
+        }
+    } else if alert.findings.len() < MOST_FINDINGS {
+        alert.findings.push(finding);
+    } else {
+        open.dropped = open.dropped.saturating_add(1);
+    }
+}
+
+/// Derives what an alert says as a whole from its findings.
+fn refresh(alert: &mut Alert, explainer: &Explainer<'_>) {
+    let worst = alert.findings.iter().map(|f| f.severity).max().unwrap_or(Severity::Informational);
+    let mut detectors: Vec<String> = Vec::new();
+    let mut attack: Vec<String> = Vec::new();
+    let mut sources = Vec::new();
+    for finding in &alert.findings {
+        if !detectors.contains(&finding.detector) {
+            detectors.push(finding.detector.clone());
+        }
+        attack.extend(finding.attack.iter().filter(|a| !attack.contains(a)).cloned().collect::<Vec<_>>());
+        for source in &finding.evidence {
+            if !sources.contains(source) {
+                sources.push(source.clone());
+            }
+        }
+    }
+    // A new network and a new scope together are worse than either: that is what a stolen token looks like.
+    let elsewhere = detectors.iter().any(|d| d == "new_network" || d == "policy.network");
+    let beyond = detectors.iter().any(|d| d == "new_scope" || d == "policy.scope" || d.starts_with("rule."));
+    let raised = if elsewhere && beyond { next(worst) } else { worst };
+    alert.severity = alert.severity.max(raised);
+    alert.confidence = combined(alert.findings.iter().map(|f| f.confidence));
+    let score: f64 = alert.findings.iter().map(|f| f.score).fold(0.0, f64::max);
+    alert.score = (score * 100.0).round() / 100.0;
+    alert.detectors = detectors;
+    alert.attack = attack;
+    alert.sources = sources;
+    alert.summary = explainer.summary(&alert.token, &alert.findings, alert.mode);
+}
+
+fn next(severity: Severity) -> Severity {
+    match severity {
+        Severity::Informational => Severity::Low,
+        Severity::Low => Severity::Medium,
+        Severity::Medium => Severity::High,
+        Severity::High | Severity::Critical => Severity::Critical,
+    }
+}
+
+/// Confidence of several findings: one minus the product of the doubts, at most 99. They are not independent, so this is a rank
+/// and not a probability.
+fn combined(each: impl Iterator<Item = u8>) -> u8 {
+    let doubt = each.fold(1.0, |doubt, confidence| doubt * (1.0 - f64::from(confidence.min(100)) / 100.0));
+    (((1.0 - doubt) * 100.0).round() as u8).min(99)
+}

@@ -2,19 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::detect::Mode;
 use crate::event::Time;
 pub use crate::severity::Severity;
 
+pub mod explain;
 pub mod group;
-
-/// How the token was being watched when the alert was raised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Its baseline is too young; only policy and rules speak.
-    Learning,
-    Enforcing,
-}
 
 /// Where a record that proves a finding stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

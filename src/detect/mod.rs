@@ -1,1 +1,217 @@
-//! stub
+//! Detectors: each looks at one observation beside the baseline of its token and may find something.
+//!
+//! **Adding a detector = one file here and one line in [`DETECTORS`].** A detector is a pure function; what it needs to remember is
+//! part of the baseline and is learned there, after all detectors have judged.
+//!
+//! These detectors judge each feature by itself. They fire on a new value only of a token that seldom shows one (see
+//! [`crate::baseline::surprise`] and [`Settings::gate`]).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::baseline::network::Prefix;
+use crate::baseline::usual::Entry;
+use crate::baseline::{Baseline, Reported};
+use crate::event::{Operation, Time};
+use crate::observation::{Network, Observation, Violations};
+use crate::severity::Severity;
+use crate::token::WordId;
+
+pub mod client;
+pub mod hours;
+pub mod network;
+pub mod policy;
+pub mod rate;
+pub mod rule;
+pub mod rules;
+pub mod scope;
+
+/// What the detectors know beside the token itself.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Microseconds of event time that a token learns before its baseline is judged by.
+    pub learning: i64,
+    /// Microseconds for which one finding of a kind is not repeated; later ones join the open alert.
+    pub group_window: i64,
+    /// A new value is a finding where its probability for this token is at most this.
+    pub gate: f64,
+    /// Thresholds of the rules, by the index that observations carry.
+    pub rules: Arc<[RuleLimits]>,
+}
+
+impl Settings {
+    /// `budget`: false alerts per 1000 token-days.
+    ///
+    /// The gate follows the budget only roughly: 5 % at a budget of 1, ten times that at 10, never above one half. These simple
+    /// detectors do not promise to keep it.
+    pub fn new(learning: i64, group_window: i64, budget: f64, rules: Arc<[RuleLimits]>) -> Self {
+        Settings { learning, group_window, gate: (0.05 * budget).clamp(0.005, 0.5), rules }
+    }
+}
+
+/// What the engine needs of a rule; its conditions were judged where the event's text was at hand.
+#[derive(Debug, Clone)]
+pub struct RuleLimits {
+    pub id: String,
+    pub word: WordId,
+    pub severity: Severity,
+    pub confidence: u8,
+    pub attack: Vec<String>,
+    /// Only where this token never did it before, and from its second active day on.
+    pub novel: bool,
+    /// Speaks of tokens that still learn.
+    pub while_learning: bool,
+    pub threshold: Option<Threshold>,
+}
+
+/// How often a rule's condition must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threshold {
+    pub count: u32,
+    pub distinct: Option<Distinct>,
+    /// Microseconds.
+    pub within: i64,
+}
+
+/// What a threshold counts distinct values of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distinct {
+    Object,
+    Address,
+    Database,
+}
+
+/// How the token was being watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Its baseline is too young to be judged by; policy and rules speak all the same.
+    Learning,
+    Enforcing,
+}
+
+/// What was found, as data; words are found for it where it leaves the engine.
+#[derive(Debug, Clone)]
+pub enum Fact {
+    /// One declared limit is broken.
+    Policy(Violations),
+    NewNetwork {
+        usual: Vec<Entry<Prefix>>,
+        internal: bool,
+    },
+    /// A new address in a known network of a token whose addresses do not change.
+    NewAddress {
+        usual: Vec<Entry<u128>>,
+    },
+    NewClient {
+        usual: Vec<Entry<WordId>>,
+    },
+    NewScope {
+        operation: Operation,
+        object: WordId,
+        /// The object is known, the operation on it is new.
+        object_known: bool,
+        usual: Vec<Entry<u128>>,
+    },
+    UnusualHour {
+        hour: u8,
+        usual: u32,
+    },
+    Rate {
+        count: u32,
+        record: u32,
+    },
+    Rule {
+        index: u16,
+        /// Events or distinct values, where the rule counts.
+        count: u32,
+    },
+}
+
+/// What one detector says of one token, triggered by one observation.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub detector: Cow<'static, str>,
+    pub severity: Severity,
+    /// 0..=100.
+    pub confidence: u8,
+    /// Probability that a token like this one shows this today; 0 where it is forbidden outright.
+    pub bound: f64,
+    pub fact: Fact,
+    pub mode: Mode,
+    pub attack: SmallVec<[Cow<'static, str>; 1]>,
+    /// Active days behind the judgement.
+    pub active_days: u16,
+    pub first_seen: Time,
+    pub seen: Observation,
+}
+
+/// One observation and what is known of its token.
+pub struct Case<'a> {
+    pub settings: &'a Settings,
+    pub baseline: &'a Baseline,
+    pub seen: &'a Observation,
+    pub mode: Mode,
+}
+
+impl Case<'_> {
+    /// A finding of `detector` on this case.
+    pub fn finding(&self, detector: impl Into<Cow<'static, str>>, severity: Severity, confidence: u8, bound: f64, fact: Fact) -> Finding {
+        Finding {
+            detector: detector.into(),
+            severity,
+            confidence,
+            bound,
+            fact,
+            mode: self.mode,
+            attack: SmallVec::new(),
+            active_days: self.baseline.active_days,
+            first_seen: self.baseline.first_seen,
+            seen: self.seen.clone(),
+        }
+    }
+
+    /// The token is judged by its baseline, and this is an act of its own.
+    pub fn judged(&self) -> bool {
+        self.mode == Mode::Enforcing && self.seen.acting
+    }
+
+    /// Day of the observation as the baseline counts days.
+    pub fn day(&self) -> u16 {
+        crate::baseline::day_of(self.seen.time).max(self.baseline.day)
+    }
+}
+
+impl Finding {
+    pub fn with_attack(mut self, ids: &[&'static str]) -> Self {
+        self.attack = ids.iter().map(|id| Cow::Borrowed(*id)).collect();
+        self
+    }
+
+    /// Surprise in nats, comparable across detectors; what is forbidden outright scores as the rarest.
+    pub fn score(&self) -> f64 {
+        let score = -libm::log(self.bound.max(2e-9));
+        (score * 100.0).round() / 100.0
+    }
+
+    /// Network of the observation.
+    pub fn network(&self) -> Option<Network> {
+        self.seen.network
+    }
+}
+
+/// One entry of the table of detectors.
+pub struct Detector {
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    pub judge: fn(&Case<'_>, &mut Reported) -> Option<Finding>,
+}
+
+/// All detectors that look at the baseline, in the order in which they judge. Policy and rules stand beside them.
+pub static DETECTORS: &[Detector] =
+    &[network::NEW_NETWORK, network::NEW_ADDRESS, scope::NEW_SCOPE, client::NEW_CLIENT, hours::UNUSUAL_HOUR, rate::RATE];

@@ -1,1 +1,3 @@
-//! stub
+//! Understanding: event -> token with provenance (`attribute.rs`), the names behind the ids (`dictionary.rs`).
+
+pub mod dictionary;

@@ -1,0 +1,198 @@
+//! Words for findings: what was seen, what is usual, how sure, what to do. Names come from the dictionary; no literal ever does.
+
+use crate::alert::{Finding, Source};
+use crate::baseline::network::{Prefix, is_internal, of_key};
+use crate::baseline::usual::Entry;
+use crate::baseline::{scope_object, scope_operation};
+use crate::detect::{self, Fact, Mode};
+use crate::event::{Kind, Time};
+use crate::identity::dictionary::Dictionary;
+use crate::observation::{Evidence, Network, Violations};
+use crate::token::WordId;
+
+/// What explanations draw on.
+pub struct Explainer<'a> {
+    pub dictionary: &'a Dictionary,
+    /// Title of each rule, by index.
+    pub rules: &'a [String],
+    /// What the inventory declares for the token, in words.
+    pub declared: &'a dyn Fn(crate::token::TokenId, Violations) -> Option<String>,
+}
+
+impl Explainer<'_> {
+    pub fn network(&self, network: Network) -> String {
+        match network {
+            Network::Ip(ip) => ip.to_string(),
+            Network::Local => "the local socket".to_owned(),
+            Network::Name(word) => self.dictionary.word(word).to_string(),
+        }
+    }
+
+    fn prefix(&self, prefix: Prefix) -> String {
+        match prefix.bits() {
+            Some(bits) => format!("{}/{bits}", self.network(prefix.network())),
+            None => self.network(prefix.network()),
+        }
+    }
+
+    fn scope(&self, key: u128) -> String {
+        format!("{} {}", scope_operation(key), self.dictionary.word(scope_object(key)))
+    }
+
+    /// `10.1.2.0/24 (412 times, 1 to 14 Nov), ...`
+    fn usual<K: Copy>(&self, entries: &[Entry<K>], name: impl Fn(K) -> String) -> String {
+        if entries.is_empty() {
+            return "nothing yet".to_owned();
+        }
+        let each = entries.iter().map(|e| format!("{} ({} times, {})", name(e.key), e.count, days(e.first_day, e.last_day)));
+        each.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The finding as it leaves the process.
+    pub fn explain(&self, found: &detect::Finding) -> Finding {
+        let (observed, expected, advice) = self.words(found);
+        Finding {
+            detector: found.detector.to_string(),
+            severity: found.severity,
+            confidence: found.confidence,
+            score: found.score(),
+            observed,
+            expected,
+            bound: (found.bound * 1e6).round() / 1e6,
+            evidence: vec![source_of(&found.seen.at)],
+            attack: found.attack.iter().map(ToString::to_string).collect(),
+            advice,
+        }
+    }
+
+    /// ` from 10.0.0.9`, ` from 10.0.0.9 on public.users` and the like.
+    fn place(&self, found: &detect::Finding) -> String {
+        let mut text = String::new();
+        if let Some(network) = found.seen.network {
+            text.push_str(" from ");
+            text.push_str(&self.network(network));
+        }
+        if let Some(database) = found.seen.database {
+            text.push_str(", database ");
+            text.push_str(&self.dictionary.word(database));
+        }
+        text
+    }
+
+    /// `select on public.users, public.orders`
+    fn act(&self, found: &detect::Finding) -> String {
+        let objects: Vec<String> = found.seen.scopes.iter().take(4).map(|s| self.dictionary.word(s.object).to_string()).collect();
+        match found.seen.kind {
+            Kind::Login => "a login".to_owned(),
+            Kind::LoginFailed => "a refused login".to_owned(),
+            Kind::Logout => "a disconnect".to_owned(),
+            _ if objects.is_empty() => found.seen.operation.to_string(),
+            _ => format!("{} on {}", found.seen.operation, objects.join(", ")),
+        }
+    }
+
+    fn words(&self, found: &detect::Finding) -> (String, String, String) {
+        let act = self.act(found);
+        let place = self.place(found);
+        let history = format!("in {} active days since {}", found.active_days, date(crate::baseline::day_of(found.first_seen)));
+        let ask = "ask the owner of the token; if nobody knows, revoke it and read what it did since".to_owned();
+        match &found.fact {
+            Fact::Policy(bit) => {
+                let (what, change) = match *bit {
+                    Violations::NETWORK => {
+                        ("used outside its declared networks", "add the network to `networks` in the inventory if it is right")
+                    }
+                    Violations::SCOPE => {
+                        ("used outside its declared scope", "add the operation and object to `scope` in the inventory if it is right")
+                    }
+                    Violations::HOURS => ("used outside its declared hours", "widen `hours` in the inventory if it is right"),
+                    Violations::EXPIRED => ("used after it expired", "rotate the token and update `expires_at`"),
+                    Violations::REVOKED => {
+                        ("used after it was revoked", "the revocation did not take effect: find out where the token still works")
+                    }
+                    _ => ("a canary was touched", "nobody has a reason to use it: treat this as a break-in"),
+                };
+                let expected = (self.declared)(found.seen.token, *bit).unwrap_or_else(|| "declared in the inventory".to_owned());
+                (format!("{what}: {act}{place}"), expected, change.to_owned())
+            }
+            Fact::NewNetwork { usual, internal } => {
+                let network = found.network().map(|n| self.network(n)).unwrap_or_default();
+                let from = if *internal { "" } else { " (outside the internal networks)" };
+                let stays = if !internal && usual.iter().all(|e| is_internal(e.key.network())) { "only internal networks: " } else { "" };
+                (
+                    format!("first use from {network}{from}: {act}{place}"),
+                    format!("{stays}{} {history}", self.usual(usual, |p| self.prefix(p))),
+                    ask,
+                )
+            }
+            Fact::NewAddress { usual } => (
+                format!("first use of this address{place}: {act}"),
+                format!("{} {history}", self.usual(usual, |key| self.network(of_key(key)))),
+                ask,
+            ),
+            Fact::NewClient { usual } => (
+                format!("first use of the client software {}: {act}{place}", found.seen.client.map(|c| self.quoted(c)).unwrap_or_default()),
+                format!("{} {history}", self.usual(usual, |c| self.quoted(c))),
+                ask,
+            ),
+            Fact::NewScope { operation, object, object_known, usual } => {
+                let known = if *object_known { "the object is known, the operation is not" } else { "an object it never touched" };
+                (
+                    format!("first {operation} on {}{place} ({known})", self.dictionary.word(*object)),
+                    format!("{} {history}", self.usual(usual, |key| self.scope(key))),
+                    ask,
+                )
+            }
+            Fact::UnusualHour { hour, usual } => {
+                let hours: Vec<String> = (0..24).filter(|h| usual & (1 << h) != 0).map(|h: u32| format!("{h:02}")).collect();
+                (format!("used at {hour:02} h UTC: {act}{place}"), format!("hours {} UTC {history}", hours.join(" ")), ask)
+            }
+            Fact::Rate { count, record } => (
+                format!("{count} queries in one hour{place}"),
+                format!("{record} in the busiest hour {history}"),
+                "look what it reads; a leaked token is emptied at full speed".to_owned(),
+            ),
+            Fact::Rule { index, count } => {
+                let title = self.rules.get(usize::from(*index)).cloned().unwrap_or_else(|| found.detector.to_string());
+                let times = if *count > 1 { format!(", {count} within the rule's window") } else { String::new() };
+                (format!("{title}: {act}{place}{times}"), "never, for a token like this one".to_owned(), ask)
+            }
+        }
+    }
+
+    fn quoted(&self, word: WordId) -> String {
+        format!("\"{}\"", self.dictionary.word(word))
+    }
+
+    /// One sentence for an alert: who, what, where, and why it is unusual.
+    pub fn summary(&self, token: &str, findings: &[Finding], mode: Mode) -> String {
+        let Some(first) = findings.iter().max_by(|a, b| (a.severity, a.confidence).cmp(&(b.severity, b.confidence))) else {
+            return token.to_owned();
+        };
+        let more = match findings.len() {
+            0 | 1 => String::new(),
+            n => format!(" (and {} more finding{})", n - 1, if n > 2 { "s" } else { "" }),
+        };
+        let learning = if mode == Mode::Learning { "; the token is still learning" } else { "" };
+        format!("{token}: {}{more}{learning}", first.observed)
+    }
+}
+
+/// Where the record stands, as alerts say it.
+pub fn source_of(at: &Evidence) -> Source {
+    match at.partition.key.strip_prefix("kafka:") {
+        Some(_) => {
+            let (topic, number) = at.partition.label.rsplit_once('/').unwrap_or((at.partition.label.as_str(), "0"));
+            Source::Kafka { topic: topic.to_owned(), partition: number.parse().unwrap_or(0), offset: at.offset }
+        }
+        None => Source::File { file: at.partition.label.clone(), offset: at.offset },
+    }
+}
+
+fn date(day: u16) -> String {
+    Time(i64::from(day) * Time::DAY).to_string().chars().take(10).collect()
+}
+
+fn days(first: u16, last: u16) -> String {
+    if first == last { format!("on {}", date(first)) } else { format!("{} to {}", date(first), date(last)) }
+}

@@ -1,0 +1,146 @@
+//! A small set of the values that are usual for one token, with when and how often each was seen.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+/// Most values that one set remembers. The value seen longest ago makes room, so a token that touches everything stays bounded.
+pub const MOST: usize = 512;
+
+/// Days that a reported value waits before it counts as usual: seven quiet days after the alert, nobody has objected.
+pub const QUARANTINE_DAYS: u16 = 7;
+
+/// Days without use after which a value is new again.
+pub const EXPIRY_DAYS: u16 = 90;
+
+/// One value. Days are UTC days since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry<K> {
+    pub key: K,
+    pub count: u32,
+    pub first_day: u16,
+    pub last_day: u16,
+    /// Day on which an alert reported this value as new; 0: never.
+    pub reported: u16,
+}
+
+/// What a value is to a token today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Learned, and used within the last 90 days.
+    Usual,
+    /// Already reported, and not yet usual: no second alert for it.
+    Reported,
+    Novel,
+}
+
+/// Up to `N` values lie in the record itself; more spill to the heap, [`MOST`] at the most.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(serialize = "K: Serialize", deserialize = "K: Deserialize<'de>"))]
+pub struct Usual<K, const N: usize>(SmallVec<[Entry<K>; N]>);
+
+impl<K, const N: usize> Default for Usual<K, N> {
+    fn default() -> Self {
+        Usual(SmallVec::new())
+    }
+}
+
+impl<K: Copy + Eq, const N: usize> Usual<K, N> {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Entry<K>> {
+        self.0.iter()
+    }
+
+    pub fn standing(&self, key: K, day: u16) -> Standing {
+        match self.0.iter().find(|e| e.key == key) {
+            None => Standing::Novel,
+            Some(e) if day.saturating_sub(e.last_day) > EXPIRY_DAYS => Standing::Novel,
+            Some(e) if e.reported != 0 && day.saturating_sub(e.reported) < QUARANTINE_DAYS => Standing::Reported,
+            Some(_) => Standing::Usual,
+        }
+    }
+
+    /// Counts one use. `report`: an alert has just named this value as new.
+    pub fn note(&mut self, key: K, day: u16, report: bool) {
+        if let Some(at) = self.0.iter().position(|e| e.key == key) {
+            if let Some(e) = self.0.get_mut(at) {
+                let expired = day.saturating_sub(e.last_day) > EXPIRY_DAYS;
+                e.count = e.count.saturating_add(1);
+                e.last_day = e.last_day.max(day);
+                if report {
+                    e.reported = day;
+                } else if expired || (e.reported != 0 && day.saturating_sub(e.reported) >= QUARANTINE_DAYS) {
+                    e.reported = 0;
+                }
+            }
+            // What is used often is found early.
+            if at > 0 && self.0.get(at).map(|e| e.count) > self.0.get(at - 1).map(|e| e.count) {
+                self.0.swap(at, at - 1);
+            }
+            return;
+        }
+        if self.0.len() >= MOST {
+            let oldest = self.0.iter().enumerate().min_by_key(|(i, e)| (e.last_day, e.count, *i)).map(|(i, _)| i);
+            if let Some(oldest) = oldest {
+                self.0.remove(oldest);
+            }
+        }
+        self.0.push(Entry { key, count: 1, first_day: day, last_day: day, reported: if report { day } else { 0 } });
+    }
+
+    /// The most used usual values, for explanations.
+    pub fn top(&self, most: usize) -> Vec<Entry<K>> {
+        let mut all: Vec<Entry<K>> = self.0.iter().filter(|e| e.reported == 0).copied().collect();
+        all.sort_by_key(|e| std::cmp::Reverse((e.count, e.last_day)));
+        all.truncate(most);
+        all
+    }
+
+    /// Forgets a value; `true` if it was there.
+    pub fn forget(&mut self, key: K) -> bool {
+        let before = self.0.len();
+        self.0.retain(|e| e.key != key);
+        self.0.len() != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reported_value_becomes_usual_after_seven_days() {
+        let mut set: Usual<u64, 4> = Usual::default();
+        assert_eq!(set.standing(7, 100), Standing::Novel);
+        set.note(7, 100, true);
+        assert_eq!(set.standing(7, 101), Standing::Reported);
+        assert_eq!(set.standing(7, 107), Standing::Usual);
+        set.note(7, 107, false);
+        assert_eq!(set.standing(7, 108), Standing::Usual);
+    }
+
+    #[test]
+    fn a_value_unused_for_ninety_days_is_new_again() {
+        let mut set: Usual<u64, 4> = Usual::default();
+        set.note(1, 10, false);
+        assert_eq!(set.standing(1, 100), Standing::Usual);
+        assert_eq!(set.standing(1, 101), Standing::Novel);
+    }
+
+    #[test]
+    fn it_stays_bounded_and_drops_the_value_seen_longest_ago() {
+        let mut set: Usual<u64, 4> = Usual::default();
+        for i in 0..2 * MOST as u64 {
+            set.note(i, 100 + (i / 100) as u16, false);
+        }
+        assert_eq!(set.len(), MOST);
+        assert_eq!(set.standing(0, 110), Standing::Novel);
+        assert_eq!(set.standing(2 * MOST as u64 - 1, 110), Standing::Usual);
+    }
+}
