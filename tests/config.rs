@@ -251,3 +251,18 @@ fn files_that_cannot_be_read_are_named() {
     std::fs::write(&latin1, b"a = 1\nb = \"\xe4\"\n").unwrap();
     assert!(config::load(&latin1, FORMATS).unwrap_err()[0].to_string().contains("latin1.toml:2:6: not UTF-8"));
 }
+
+#[test]
+fn the_example_inventory_in_deploy_is_accepted() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/tokens.toml");
+    let inventory = tokenwatch::identity::inventory::Inventory::load(&path).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let token = |user: &str, database: &str| {
+        let index = inventory.resolve(user.into(), Some(database.into()), None, None)?;
+        Some(inventory.get(index)?.name.as_str())
+    };
+    assert_eq!(token("billing_svc", "app"), Some("billing"));
+    assert_eq!(token("billing_svc", "other"), None);
+    assert_eq!(token("etl_daily", "app"), Some("etl"));
+    assert!(inventory.is_canary_object("public.honey_keys"));
+    assert!(inventory.entries().iter().any(|entry| entry.name == "backup_admin" && entry.canary));
+}

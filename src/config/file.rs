@@ -60,7 +60,8 @@ pub fn read<T>(path: &str, text: &str, build: impl FnOnce(&Section<'_>) -> T) ->
         problems.dedup();
         return Err(problems);
     }
-    let log = Log { path, text, problems: RefCell::default() };
+    let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let log = Log { path, text, lines, problems: RefCell::default() };
     let built = Section::lend(root.get_ref(), root.span(), &log, build);
     let mut problems = log.problems.into_inner();
     if problems.is_empty() {
@@ -79,6 +80,8 @@ fn syntax(message: &str) -> String {
 struct Log<'a> {
     path: &'a str,
     text: &'a str,
+    /// Byte offset of the start of each line.
+    lines: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -120,6 +123,11 @@ impl<'a> Section<'a> {
     /// Where the section begins.
     pub fn at(&self) -> usize {
         self.at
+    }
+
+    /// 1-based line of where the section begins.
+    pub fn line(&self) -> usize {
+        self.log.lines.partition_point(|start| *start <= self.at)
     }
 
     /// Where the key stands, or the section where it is absent.

@@ -151,6 +151,7 @@ pub struct Responder {
 }
 
 pub mod file;
+pub mod glob;
 mod input;
 mod output;
 pub mod problem;

@@ -1,0 +1,532 @@
+//! The inventory `tokens.toml`: which tokens there should be, who owns them, and what each may do.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::Duration;
+
+use bstr::{BStr, BString};
+use ipnet::IpNet;
+
+use super::hours::Hours;
+use crate::config::file::{self, Section};
+use crate::config::glob::{Glob, ObjectGlob};
+use crate::config::problem::{Problem, suggest};
+use crate::config::value;
+use crate::event::{Address, Operation, Time};
+
+/// All declared tokens. The default is empty: every token is then known by its user name alone, and nothing is forbidden.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    path: String,
+    entries: Vec<Entry>,
+    /// User names without wildcards -> their entries, the most specific first.
+    exact: HashMap<BString, Vec<usize>, foldhash::fast::FixedState>,
+    /// Entries whose user name has wildcards, the most specific first.
+    globs: Vec<usize>,
+    by_name: HashMap<String, usize, foldhash::fast::FixedState>,
+    canary_objects: Vec<ObjectGlob>,
+}
+
+/// One declared token.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The identity shown in alerts.
+    pub name: String,
+    /// Line in the inventory, for messages.
+    pub line: usize,
+    pub matcher: Matcher,
+    pub owner: Option<String>,
+    pub contact: Option<String>,
+    pub group: Option<String>,
+    /// `None`: may be used from anywhere.
+    pub networks: Option<Networks>,
+    /// `None`: may do anything. Otherwise all that it may do; never empty.
+    pub scope: Option<Vec<Grant>>,
+    /// `None`: at any time.
+    pub hours: Option<Hours>,
+    pub expires_at: Option<Time>,
+    pub revoked_at: Option<Time>,
+    pub rotate_every: Option<Duration>,
+    /// Index of the token whose baseline this one takes over.
+    pub successor_of: Option<usize>,
+    /// Nobody should ever use it.
+    pub canary: bool,
+    /// Its alerts are critical, and it is never revoked automatically.
+    pub critical: bool,
+}
+
+/// Which events are this token's. All given fields must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matcher {
+    pub user: Glob,
+    pub database: Option<Glob>,
+    /// Claimed by the client, so it only ever narrows within a user.
+    pub client: Option<Glob>,
+    pub address: Option<Networks>,
+}
+
+impl Matcher {
+    fn matches(&self, user: &BStr, database: Option<&BStr>, client: Option<&BStr>, address: Option<Address<'_>>) -> bool {
+        let given = |glob: &Option<Glob>, text: Option<&BStr>| glob.as_ref().is_none_or(|glob| text.is_some_and(|text| glob.matches(text)));
+        self.user.matches(user)
+            && given(&self.database, database)
+            && given(&self.client, client)
+            && self.address.as_ref().is_none_or(|networks| address.is_some_and(|address| networks.contain(address)))
+    }
+
+    /// The more of it is given, the more specific it is: number of fields first, then length of the texts.
+    fn rank(&self) -> (usize, usize) {
+        let fields = usize::from(self.database.is_some()) + usize::from(self.client.is_some()) + usize::from(self.address.is_some());
+        let weight = |glob: &Option<Glob>| glob.as_ref().map_or(0, Glob::weight);
+        (fields, self.user.weight() + weight(&self.database) + weight(&self.client))
+    }
+}
+
+/// Where a token may be used from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Networks {
+    written: Vec<String>,
+    nets: Vec<IpNet>,
+    /// Unix sockets.
+    local: bool,
+    /// Host names, where the server logs names in place of addresses.
+    hosts: Vec<Glob>,
+}
+
+impl Networks {
+    /// Adds a network, an address, `local` (Unix sockets), `localhost` (Unix sockets and loopback) or a host name pattern.
+    fn add(&mut self, text: &str) -> Result<(), String> {
+        match text {
+            "local" => self.local = true,
+            "localhost" => {
+                self.local = true;
+                self.nets.extend(["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse::<IpNet>().ok()));
+            }
+            // A host name has letters that no address has, and no prefix length.
+            _ if !text.contains(['/', ':']) && text.chars().any(|c| c.is_ascii_alphabetic()) => self.hosts.push(Glob::folding_case(text)),
+            _ => self.nets.push(value::network(text)?),
+        }
+        self.written.push(text.to_owned());
+        Ok(())
+    }
+
+    /// `address` is inside. A host name is inside only where a host name pattern says so.
+    pub fn contain(&self, address: Address<'_>) -> bool {
+        match address {
+            Address::Ip(ip) => {
+                let ip = ip.to_canonical();
+                self.nets.iter().any(|net| net.contains(&ip))
+            }
+            Address::Local => self.local,
+            Address::Name(name) => self.hosts.iter().any(|host| host.matches(name)),
+        }
+    }
+}
+
+impl std::fmt::Display for Networks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.written.join(", "))
+    }
+}
+
+/// One line of a declared scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// `None`: every operation.
+    pub operation: Option<Operation>,
+    pub object: ObjectGlob,
+}
+
+impl Grant {
+    /// `select public.invoices`, `* reporting.*`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut words = text.split_whitespace();
+        let (Some(operation), Some(object), None) = (words.next(), words.next(), words.next()) else {
+            return Err(format!(
+                "\"{text}\" is not an operation and an object; write for example \"select public.invoices\" or \"select *\""
+            ));
+        };
+        let operation = match operation {
+            "*" => None,
+            name => Some(Operation::from_name(name).ok_or_else(|| {
+                let known = Operation::ALL.iter().map(|(_, name)| *name);
+                format!("unknown operation \"{name}\" in \"{text}\"; {}", suggest(name, known))
+            })?),
+        };
+        Ok(Grant { operation, object: ObjectGlob::new(object) })
+    }
+}
+
+impl std::fmt::Display for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.operation.map_or("*", Operation::name), self.object.as_str())
+    }
+}
+
+impl Inventory {
+    /// Reads and checks an inventory; `Err` holds every problem of it.
+    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
+        let text = file::slurp(path).map_err(|problem| vec![problem])?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// As [`Inventory::load`], from text; problems name `path`.
+    pub fn parse(text: &str, path: &str) -> Result<Self, Vec<Problem>> {
+        file::read(path, text, |top| {
+            let mut names = HashSet::new();
+            let parsed = top.each("token", |section| entry(section, &mut names));
+            let canary_objects = top.each("canary_object", |section| {
+                let name = section.parsed("name", |name| match name.chars().all(|c| matches!(c, '*' | '?' | '.')) {
+                    true => Err(format!("\"{name}\" would make every object a canary")),
+                    false => Ok(ObjectGlob::new(name)),
+                });
+                section.require("name", name, "\"public.honey_*\"")
+            });
+            let mut inventory = Inventory { path: path.to_owned(), ..Inventory::default() };
+            inventory.canary_objects = canary_objects.into_iter().flatten().collect();
+            inventory.take_in(top, parsed);
+            inventory
+        })
+    }
+
+    fn take_in(&mut self, top: &Section<'_>, parsed: Vec<Parsed>) {
+        for (index, parsed) in parsed.iter().enumerate() {
+            self.by_name.entry(parsed.entry.name.clone()).or_insert(index);
+        }
+        let names: Vec<&str> = parsed.iter().map(|p| p.entry.name.as_str()).collect();
+        let mut successors: Vec<Option<usize>> = Vec::with_capacity(parsed.len());
+        for (index, parsed) in parsed.iter().enumerate() {
+            let Some((at, predecessor)) = &parsed.successor_of else {
+                successors.push(None);
+                continue;
+            };
+            let found = self.by_name.get(predecessor).copied();
+            if found == Some(index) {
+                top.problem(*at, format!("\"{predecessor}\" cannot be its own predecessor"), "");
+            } else if found.is_none() {
+                let others = names.iter().copied().filter(|name| *name != parsed.entry.name);
+                let advice = crate::config::problem::closest(predecessor, others).map_or_else(
+                    || "declare it with its own [[token]], also if it is revoked".to_owned(),
+                    |near| format!("did you mean \"{near}\"?"),
+                );
+                top.problem(*at, format!("successor_of names an unknown token \"{predecessor}\""), advice);
+            }
+            successors.push(found.filter(|found| *found != index));
+        }
+        for (index, parsed) in parsed.iter().enumerate() {
+            let follow = |at: usize| successors.get(at).copied().flatten();
+            let steps = std::iter::successors(follow(index), |at| follow(*at)).take(successors.len());
+            if let Some((at, _)) = parsed.successor_of.as_ref().filter(|_| steps.into_iter().any(|step| step == index)) {
+                top.problem(
+                    *at,
+                    format!("\"{}\" is, over others, its own predecessor", parsed.entry.name),
+                    "break the circle of successor_of",
+                );
+            }
+        }
+        self.check_same_matchers(top, &parsed);
+        self.entries = parsed.into_iter().zip(successors).map(|(parsed, successor_of)| Entry { successor_of, ..parsed.entry }).collect();
+        for (index, entry) in self.entries.iter().enumerate() {
+            match entry.matcher.user.is_exact() {
+                true => self.exact.entry(BString::from(entry.matcher.user.as_str())).or_default().push(index),
+                false => self.globs.push(index),
+            }
+        }
+        // Of equals the first in the file; sorts are stable.
+        let rank = |index: &usize| std::cmp::Reverse(self.entries.get(*index).map(|entry| entry.matcher.rank()));
+        self.globs.sort_by_key(rank);
+        for bucket in self.exact.values_mut() {
+            bucket.sort_by_key(rank);
+        }
+    }
+
+    fn check_same_matchers(&self, top: &Section<'_>, parsed: &[Parsed]) {
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        for Parsed { at, entry, .. } in parsed {
+            let matcher = &entry.matcher;
+            if let Some(first) = seen.insert(format!("{matcher:?}"), &entry.name)
+                && first != entry.name
+            {
+                let message = format!("\"{}\" can never be seen: its match is the same as that of \"{first}\"", entry.name);
+                top.problem(*at, message, "give one of them a narrower match, such as a database or an address");
+            }
+        }
+    }
+
+    /// The entry of this event: exact user names first, then patterns, of several the most specific, of equals the first.
+    pub fn resolve(&self, user: &BStr, database: Option<&BStr>, client: Option<&BStr>, address: Option<Address<'_>>) -> Option<usize> {
+        let fits = |index: &&usize| self.get(**index).is_some_and(|entry| entry.matcher.matches(user, database, client, address));
+        let exact = self.exact.get(user).and_then(|bucket| bucket.iter().find(fits));
+        exact.or_else(|| self.globs.iter().find(fits)).copied()
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub fn get(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index)
+    }
+
+    /// The entry of this name.
+    pub fn by_name(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The object is a honey table.
+    pub fn is_canary_object(&self, object: &str) -> bool {
+        self.canary_objects.iter().any(|canary| canary.names(object))
+    }
+
+    /// What is no mistake but worth a look: tokens that are past their end, and tokens that nobody owns.
+    pub fn remarks(&self, now: Time) -> Vec<Problem> {
+        let mut remarks = Vec::new();
+        for entry in &self.entries {
+            let mut remark = |message: String, advice: &str| {
+                let (path, advice) = (self.path.clone(), advice.to_owned());
+                remarks.push(Problem { path, line: entry.line, column: 1, message, advice });
+            };
+            if let Some(end) = entry.revoked_at.filter(|end| *end <= now) {
+                remark(format!("token \"{}\" was revoked at {end}; any use of it is an alert", entry.name), "");
+            } else if let Some(end) = entry.expires_at.filter(|end| *end <= now) {
+                let advice = "renew it, or set revoked_at once it is revoked in the database";
+                remark(format!("token \"{}\" expired at {end}; any use of it is an alert", entry.name), advice);
+            } else if entry.owner.is_none() && !entry.canary {
+                remark(format!("token \"{}\" has no owner", entry.name), "add owner = \"team\" so that alerts reach somebody");
+            }
+        }
+        remarks
+    }
+}
+
+struct Parsed {
+    at: usize,
+    entry: Entry,
+    successor_of: Option<(usize, String)>,
+}
+
+fn entry(section: &Section<'_>, names: &mut HashSet<String>) -> Parsed {
+    let name = section.require("name", section.text("name"), "\"billing\"");
+    if let Some(name) = name {
+        if name.value.is_empty() {
+            section.problem(name.at, "a token's name must not be empty", "");
+        } else if !names.insert(name.value.to_owned()) {
+            section.problem(name.at, format!("a second token is named \"{}\"", name.value), "names are identities; give each its own");
+        }
+    }
+    let name = name.map_or("", |name| name.value).to_owned();
+    let text = |key| section.text(key).map(|text| text.value.to_owned());
+    let entry = Entry {
+        line: section.line(),
+        matcher: section.inside("match", matcher).flatten().unwrap_or_else(|| by_user(&name)),
+        owner: text("owner"),
+        contact: text("contact"),
+        group: text("group"),
+        networks: networks(section, "networks"),
+        scope: scope(section),
+        hours: section.parsed("hours", Hours::parse),
+        expires_at: moment(section, "expires_at"),
+        revoked_at: moment(section, "revoked_at"),
+        rotate_every: section.parsed("rotate_every", value::duration),
+        successor_of: None,
+        canary: section.flag("canary").unwrap_or(false),
+        critical: section.flag("critical").unwrap_or(false),
+        name,
+    };
+    let successor_of = section.text("successor_of").map(|text| (text.at, text.value.to_owned()));
+    Parsed { at: section.at(), entry, successor_of }
+}
+
+/// Without `match` a token is the user of its name, taken literally.
+fn by_user(name: &str) -> Matcher {
+    Matcher { user: Glob::literal(name), database: None, client: None, address: None }
+}
+
+fn matcher(section: &Section<'_>) -> Option<Matcher> {
+    let glob = |key| section.text(key).map(|text| Glob::new(text.value));
+    let (user, database, client) = (glob("user"), glob("database"), glob("client"));
+    let mut address = Networks::default();
+    let address = section.parsed("address", |text| address.add(text).map(|()| address));
+    let Some(user) = user else {
+        if !section.has("user") {
+            let advice = "add user = \"...\"; the other fields only narrow it";
+            section.problem(section.at(), "\"match\" names no user", advice);
+        }
+        return None;
+    };
+    if client.is_some() && user.is_any() {
+        let advice = "name the user; client is what the client says of itself, so anybody could take this identity";
+        section.problem(section.at_key("client"), "\"client\" cannot select a token by itself", advice);
+    }
+    Some(Matcher { user, database, client, address })
+}
+
+fn networks(section: &Section<'_>, key: &'static str) -> Option<Networks> {
+    let mut networks = Networks::default();
+    section.parsed_list(key, |text| networks.add(text));
+    if section.has(key) && section.texts(key).is_empty() {
+        section.problem(section.at_key(key), format!("an empty \"{key}\" allows no use at all"), "leave it out, or list the networks");
+    }
+    section.has(key).then_some(networks)
+}
+
+fn scope(section: &Section<'_>) -> Option<Vec<Grant>> {
+    let grants = section.parsed_list("scope", Grant::parse);
+    if section.has("scope") && section.texts("scope").is_empty() {
+        section.problem(section.at_key("scope"), "an empty \"scope\" allows nothing", "leave it out, or list operations and objects");
+    }
+    section.has("scope").then_some(grants)
+}
+
+fn moment(section: &Section<'_>, key: &'static str) -> Option<Time> {
+    let date = section.date(key)?;
+    value::moment(&date.value).map_err(|message| section.problem(date.at, format!("{key}: {message}"), "")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> Vec<String> {
+        Inventory::parse(text, "tokens.toml").expect_err(text).iter().map(ToString::to_string).collect()
+    }
+
+    fn name(inventory: &Inventory, user: &str, database: &str, client: &str, address: &str) -> Option<String> {
+        let given = |text: &'static str| (!text.is_empty()).then(|| BStr::new(text));
+        let index = inventory.resolve(
+            user.into(),
+            given(Box::leak(database.to_owned().into_boxed_str())),
+            given(Box::leak(client.to_owned().into_boxed_str())),
+            Address::parse(address.as_bytes()),
+        )?;
+        Some(inventory.get(index).unwrap().name.clone())
+    }
+
+    #[test]
+    fn exact_names_come_first_and_the_most_specific_wins() {
+        let text = r#"
+[[token]]
+name = "services"
+match = { user = "svc_*" }
+[[token]]
+name = "billing anywhere"
+match = { user = "svc_billing" }
+[[token]]
+name = "billing on app"
+match = { user = "svc_billing", database = "app" }
+[[token]]
+name = "billing by psql"
+match = { user = "svc_billing", database = "app", client = "psql*" }
+[[token]]
+name = "reports"
+match = { user = "svc_rep*" }
+[[token]]
+name = "from the lab"
+match = { user = "svc_*", address = "10.9.0.0/16" }
+[[token]]
+name = "a*b"
+"#;
+        let inventory = Inventory::parse(text, "tokens.toml").unwrap();
+        for (event, expected) in [
+            (("svc_billing", "", "", ""), Some("billing anywhere")),
+            (("svc_billing", "app", "", ""), Some("billing on app")),
+            (("svc_billing", "app", "psql 15", ""), Some("billing by psql")),
+            (("svc_billing", "", "", "10.9.0.1"), Some("billing anywhere")),
+            (("svc_x", "app", "", ""), Some("services")),
+            (("svc_x", "app", "", "10.9.0.1"), Some("from the lab")),
+            (("svc_report", "app", "", ""), Some("reports")),
+            (("svc", "app", "", ""), None),
+            // A name is not a pattern unless it stands under match.
+            (("axb", "", "", ""), None),
+            (("a*b", "", "", ""), Some("a*b")),
+        ] {
+            assert_eq!(name(&inventory, event.0, event.1, event.2, event.3).as_deref(), expected, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_in_one_run_in_clear_words() {
+        let text = r#"
+[[token]]
+name = "billing"
+networks = ["10.1.2.0/16", "10.300.0.0/16"]
+scope = ["select", "selct public.x"]
+hours = "Mon-Fri 7-19"
+[[token]]
+name = "billing"
+match = { client = "psql" }
+expires_at = "soon"
+[[token]]
+name = "etl"
+match = { user = "*", client = "etl" }
+successor_of = "biling"
+networks = []
+[[token]]
+nam = "x"
+"#;
+        assert_eq!(
+            refused(text),
+            [
+                "tokens.toml:4:13: networks: \"10.1.2.0/16\" has host bits set; the network is 10.1.0.0/16, the one host is 10.1.2.0",
+                "tokens.toml:4:28: networks: \"10.300.0.0\" in \"10.300.0.0/16\" is not an IP address",
+                "tokens.toml:5:10: scope: \"select\" is not an operation and an object; write for example \"select public.invoices\" or \"select *\"",
+                "tokens.toml:5:20: scope: unknown operation \"selct\" in \"selct public.x\"; did you mean \"select\"?",
+                "tokens.toml:6:9: hours: \"7-19\" is not a span of hours; write for example 07:00-19:00",
+                "tokens.toml:8:8: a second token is named \"billing\"; names are identities; give each its own",
+                "tokens.toml:9:9: \"match\" names no user; add user = \"...\"; the other fields only narrow it",
+                "tokens.toml:10:14: expires_at: \"soon\" is not a date; write for example 2026-12-01T00:00:00Z or 2026-12-01",
+                "tokens.toml:13:23: \"client\" cannot select a token by itself; name the user; client is what the client says of itself, so anybody could take this identity",
+                "tokens.toml:14:16: successor_of names an unknown token \"biling\"; did you mean \"billing\"?",
+                "tokens.toml:15:1: an empty \"networks\" allows no use at all; leave it out, or list the networks",
+                "tokens.toml:16:1: missing key \"name\"; add for example: name = \"billing\"",
+                "tokens.toml:17:1: unknown key \"nam\"; did you mean \"name\"?",
+            ]
+        );
+    }
+
+    #[test]
+    fn circles_and_equal_matchers_are_refused() {
+        let found = refused("[[token]]\nname = \"a\"\nsuccessor_of = \"b\"\n[[token]]\nname = \"b\"\nsuccessor_of = \"a\"\n");
+        assert_eq!(found.len(), 2, "{found:?}");
+        let found = refused("[[token]]\nname = \"a\"\nmatch = { user = \"u\" }\n[[token]]\nname = \"b\"\nmatch = { user = \"u\" }\n");
+        assert!(found[0].contains("the same as that of \"a\""), "{found:?}");
+        let found = refused("[[canary_object]]\nname = \"*\"\n");
+        assert!(found[0].contains("every object"), "{found:?}");
+    }
+
+    #[test]
+    fn networks_know_sockets_loopback_and_host_names() {
+        let text = "[[token]]\nname = \"a\"\nnetworks = [\"localhost\", \"*.internal.example\", \"10.0.0.7\", \"fe80::/10\"]\n";
+        let inventory = Inventory::parse(text, "tokens.toml").unwrap();
+        let networks = inventory.get(0).unwrap().networks.clone().unwrap();
+        for (address, inside) in [
+            ("[local]", true),
+            ("127.0.0.9", true),
+            ("::1", true),
+            ("db7.INTERNAL.example", true),
+            ("db7.other.example", false),
+            ("10.0.0.7", true),
+            ("10.0.0.8", false),
+            ("fe80::1", true),
+        ] {
+            assert_eq!(networks.contain(Address::parse(address.as_bytes()).unwrap()), inside, "{address}");
+        }
+    }
+
+    #[test]
+    fn remarks_name_what_is_past_its_end() {
+        let text = "[[token]]\nname = \"a\"\nexpires_at = 2026-01-01T00:00:00Z\n\n[[token]]\nname = \"b\"\n";
+        let inventory = Inventory::parse(text, "tokens.toml").unwrap();
+        let remarks: Vec<String> = inventory.remarks(value::moment("2026-06-01").unwrap()).iter().map(ToString::to_string).collect();
+        assert!(remarks[0].starts_with("tokens.toml:1:1: token \"a\" expired at 2026-01-01T00:00:00Z"), "{remarks:?}");
+        assert!(remarks[1].starts_with("tokens.toml:5:1: token \"b\" has no owner"), "{remarks:?}");
+    }
+
+    #[test]
+    fn ten_thousand_tokens_are_read_at_once() {
+        let text: String =
+            (0..10_000).map(|n| format!("[[token]]\nname = \"t{n}\"\nowner = \"o\"\nnetworks = [\"10.0.0.0/8\"]\n")).collect();
+        let inventory = Inventory::parse(&text, "tokens.toml").unwrap();
+        assert_eq!(name(&inventory, "t9999", "", "", "").as_deref(), Some("t9999"));
+    }
+}
