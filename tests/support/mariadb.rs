@@ -1,0 +1,127 @@
+//! A real MariaDB server whose server_audit plugin writes every connection and query to a file.
+
+use super::process::{Server, Start, command_as, folder_for, missing_programs, run_to_end};
+use super::python::{self, Login, Rows};
+use super::{free_port, program, wait_for};
+use rustix::process::Signal;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const ADMIN: (&str, &str) = ("admin", "made for this test");
+
+pub struct MariaDb {
+    server: Server,
+    port: u16,
+    folder: TempDir,
+}
+
+/// `Some(reason)` if MariaDB, its audit plugin or the Python clients are missing.
+pub fn missing() -> Option<String> {
+    missing_programs(&["mariadbd", "mariadb-install-db"], "mariadb-server").or_else(python::missing)
+}
+
+impl MariaDb {
+    /// Starts a new, empty server that audits connections and queries. `options` are added to its command line, for
+    /// example `--server_audit_events=CONNECT,QUERY,TABLE`.
+    pub fn start(options: &[&str]) -> MariaDb {
+        let folder = folder_for("mysql");
+        let place = |name: &str| folder.path().join(name).display().to_string();
+        let mut install = command_as(Some("mysql"), None, &program("mariadb-install-db").expect("ask mariadb::missing() first"));
+        install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+        install.arg(format!("--datadir={}", place("data")));
+        run_to_end("mariadb-install-db", install);
+
+        let (user, password) = ADMIN;
+        let first =
+            format!("create user {user}@'127.%' identified by '{password}';\ngrant all on *.* to {user}@'127.%' with grant option;\n");
+        fs::write(folder.path().join("first.sql"), first).expect("the first statements");
+
+        let port = free_port();
+        let mut args = vec![
+            "--no-defaults".to_owned(),
+            format!("--datadir={}", place("data")),
+            format!("--socket={}", place("socket")),
+            format!("--pid-file={}", place("pid")),
+            format!("--init-file={}", place("first.sql")),
+            format!("--port={port}"),
+            format!("--server_audit_file_path={}", place("audit.log")),
+        ];
+        let fixed = [
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--plugin-load-add=server_audit",
+            "--server_audit_logging=ON",
+            "--server_audit_events=CONNECT,QUERY",
+            "--server_audit_output_type=file",
+        ];
+        args.extend(fixed.iter().chain(options).map(|&option| option.to_owned()));
+        let mut server = Server::start(Start {
+            name: "MariaDB",
+            program: &program("mariadbd").expect("ask mariadb::missing() first"),
+            args,
+            user: Some("mysql"),
+            stop: Signal::TERM,
+            output: folder.path().join("output"),
+        });
+        let output = folder.path().join("output");
+        server.wait_ready(|| {
+            let text = fs::read(&output).ok()?;
+            String::from_utf8_lossy(&text).contains("ready for connections").then_some(())
+        });
+        MariaDb { server, port, folder }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// The file of the audit plugin.
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
+    }
+
+    /// The audit log once it contains `text`; panics after 10 s.
+    pub fn wait_audit(&self, text: &str) -> String {
+        let file = self.audit_log();
+        wait_for(&format!("{text:?} in {}", file.display()), Duration::from_secs(10), || {
+            let log = String::from_utf8_lossy(&fs::read(&file).ok()?).into_owned();
+            log.contains(text).then_some(log)
+        })
+    }
+
+    /// Runs statements with all rights from 127.0.0.1; panics if one fails.
+    pub fn admin(&self, statements: &[&str]) -> Vec<Rows> {
+        let login = Login { user: ADMIN.0, password: ADMIN.1, database: "", from: "127.0.0.1", client: "tests" };
+        let results = self.query(&login, statements).expect("a session of the administrator");
+        let pairs = statements.iter().zip(results);
+        pairs.map(|(statement, result)| result.unwrap_or_else(|error| panic!("{statement}: {error}"))).collect()
+    }
+
+    /// Creates an account that may log in from all of 127.0.0.0/8.
+    pub fn create_user(&self, user: &str, password: &str) {
+        self.admin(&[&format!("create user `{user}`@'127.%' identified by '{password}'")]);
+    }
+
+    /// One statement by `user`, from an address of 127.0.0.0/8, with no database chosen.
+    pub fn query_as(&self, user: &str, password: &str, from: &str, sql: &str) -> Result<Rows, String> {
+        let login = Login { user, password, database: "", from, client: "tests" };
+        self.query(&login, &[sql])?.pop().unwrap_or_else(|| Err("no answer".to_owned()))
+    }
+
+    /// Several statements in one session.
+    pub fn query(&self, login: &Login<'_>, statements: &[&str]) -> Result<Vec<Result<Rows, String>>, String> {
+        python::query("mariadb", self.port, login, statements)
+    }
+
+    pub fn stop(&mut self) {
+        self.server.stop();
+    }
+}
