@@ -103,6 +103,7 @@ impl Grouper {
                 }
                 let alert = &mut open.alert;
                 alert.tamper_proof &= findings.iter().all(|f| !f.seen.forgeable);
+                alert.authenticated &= findings.iter().all(|f| f.seen.acting);
                 refresh(alert, explainer);
                 if alert.severity <= before {
                     return None;
@@ -154,6 +155,7 @@ fn open_alert(
         sources: vec![source_of(&seen.at)],
         mode: first.mode,
         tamper_proof: findings.iter().all(|f| !f.seen.forgeable),
+        authenticated: findings.iter().all(|f| f.seen.acting),
         address: seen.network.map(|n| explainer.network(n)),
         database: seen.database.map(|d| explainer.dictionary.word(d).to_string()),
     };

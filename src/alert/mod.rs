@@ -68,6 +68,9 @@ pub struct Alert {
     pub mode: Mode,
     /// Every record behind it comes from a format that clients cannot write into.
     pub tamper_proof: bool,
+    /// Every record behind it is an act of the token itself, as the server verified it. A refused login in its name is not.
+    #[serde(default)]
+    pub authenticated: bool,
     /// The address of the triggering event, where the log gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,

@@ -2,6 +2,8 @@
 //!
 //! **Adding a channel = one file here and one variant of [`Channel`].**
 
+pub mod sign;
+
 use crate::alert::Severity;
 use crate::event::Time;
 

@@ -144,14 +144,12 @@ impl Store {
         })
     }
 
-    /// How many actions of this responder were really asked for (not refused, not simulated) since `since`: what its budget has
-    /// spent.
+    /// How many actions of this responder were decided (sent or simulated, not refused) since `since`: what its budget has spent.
+    /// Simulated ones count, so that a simulation shows what would really have happened.
     pub fn actions_since(&self, responder: &str, since: Time) -> Result<u32, StoreError> {
         self.run("counting actions", |db| {
-            db.prepare_cached(
-                "SELECT count(*) FROM action WHERE responder = ?1 AND created >= ?2 AND state NOT IN ('refused', 'simulated')",
-            )?
-            .query_row(params![responder, since.0], |row| row.get(0))
+            db.prepare_cached("SELECT count(*) FROM action WHERE responder = ?1 AND created >= ?2 AND state <> 'refused'")?
+                .query_row(params![responder, since.0], |row| row.get(0))
         })
     }
 

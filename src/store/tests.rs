@@ -31,6 +31,7 @@ fn alert(id: &str, revision: u32, severity: Severity) -> Alert {
         sources: Vec::new(),
         mode: Mode::Enforcing,
         tamper_proof: true,
+        authenticated: true,
         address: None,
         database: None,
     }

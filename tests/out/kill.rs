@@ -40,6 +40,7 @@ fn alert(event: u64) -> Alert {
         sources: Vec::new(),
         mode: Mode::Enforcing,
         tamper_proof: true,
+        authenticated: true,
         address: None,
         database: None,
     }
