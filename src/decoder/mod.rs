@@ -82,6 +82,7 @@ impl Guess {
 pub mod json;
 pub mod mariadb_audit;
 pub mod postgres;
+pub mod render;
 
 /// All formats. Detection takes the highest certainty; of equals the first.
 pub static FORMATS: &[Format] =

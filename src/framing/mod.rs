@@ -5,6 +5,8 @@
 
 pub mod csv;
 pub mod lines;
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// Longest record that is kept whole, in bytes. A longer one is cut: its first [`HEAD`] bytes are decoded, marked as
 /// truncated, and the rest is passed over in constant memory.

@@ -1,5 +1,325 @@
-//! stub
-use crate::decoder::*;
+//! PostgreSQL's csvlog: one CSV record an entry, quoted line ends inside.
+//!
+//! ```text
+//! 2026-11-22 02:05:17.641 UTC,"tok_web","appdb",1013,"127.0.0.1:38582",6b024ddd.3f5,5,"idle",2026-11-22 02:05:17 UTC,3/3,0,LOG,00000,"statement: SELECT 1",,,,,,,,,"psql","client backend",,0
+//! ```
+//!
+//! 22 columns before 9.0, 23 to 12, 24 in 13, 26 since 14; see
+//! <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG>. All text of clients is
+//! quoted, so no client can write a record of its own.
 
-pub const FORMAT: Format =
-    Format { name: "postgres-csv", about: "", forgeable: true, sniff: |_, _| Guess::NO, open: |_, _| unreachable!() };
+use bumpalo::Bump;
+
+use super::message::{self, Fields, Phase};
+use super::severity::{Severity, severity};
+use super::{quoted, undouble};
+use crate::decoder::timestamp::Timestamps;
+use crate::decoder::{Decoded, Decoder, Format, Framer, Guess, Options, Record};
+use crate::event::Address;
+use crate::framing::csv::Csv;
+use crate::framing::{Framed, More};
+
+pub const FORMAT: Format = Format {
+    name: "postgres-csv",
+    about: "PostgreSQL csvlog (log_destination = csvlog), with pgaudit",
+    forgeable: false,
+    sniff,
+    open: |_, options| (Box::new(Csv::new(begins)), Box::new(CsvLog::new(options))),
+};
+
+/// Columns of the oldest servers.
+const COLUMNS: usize = 22;
+
+/// Records of a sample that are tried.
+const TRIED: usize = 200;
+
+fn sniff(sample: &[u8], options: &Options) -> Guess {
+    if !begins(sample) && memchr::memmem::find(sample, b"\",\"").is_none() {
+        return Guess::NO;
+    }
+    let (mut framer, mut decoder, mut arena) = (Csv::new(begins), CsvLog::new(options), Bump::new());
+    let (mut rest, mut good, mut all) = (sample, 0u32, 0u32);
+    while all < TRIED as u32 {
+        match framer.next(rest, More::Idle) {
+            Framed::Record(frame) => {
+                all += 1;
+                let bytes = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
+                let record = Record { bytes, truncated: false, suspect: None };
+                good += u32::from(matches!(decoder.decode(record, &arena), Decoded::Event(_)));
+                arena.reset();
+                rest = rest.get(frame.consumed..).unwrap_or_default();
+            }
+            Framed::Skip { consumed, .. } => rest = rest.get(consumed..).unwrap_or_default(),
+            Framed::Incomplete => break,
+        }
+    }
+    if all == 0 {
+        // A single record, its line end cut off.
+        let record = Record { bytes: sample, truncated: false, suspect: None };
+        good = u32::from(matches!(decoder.decode(record, &arena), Decoded::Event(_)));
+        all = 1;
+    }
+    if good == 0 {
+        return Guess::NO;
+    }
+    Guess::new((99 * good / all) as u8, format!("{good} of the first {all} records have the columns of PostgreSQL's csvlog"))
+}
+
+/// Whether a record begins here: a time stamp, as every first column is.
+fn begins(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\"").unwrap_or(bytes);
+    let Some(head) = bytes.first_chunk::<19>() else { return false };
+    head.iter().zip(b"dddd-dd-dd dd:dd:dd").all(|(b, p)| if *p == b'd' { b.is_ascii_digit() } else { b == p })
+}
+
+struct CsvLog {
+    times: Timestamps,
+}
+
+impl CsvLog {
+    fn new(options: &Options) -> Self {
+        CsvLog { times: Timestamps::new(options.zone.clone()) }
+    }
+}
+
+/// One column: `None` is NULL (nothing between the commas), which differs from the empty text.
+#[derive(Debug, Clone, Copy)]
+enum Column<'a> {
+    Null,
+    Plain(&'a [u8]),
+    /// Holds doubled quotes.
+    Doubled(&'a [u8]),
+}
+
+impl<'a> Column<'a> {
+    fn text(self, arena: &'a Bump) -> Option<&'a [u8]> {
+        match self {
+            Column::Null => None,
+            Column::Plain(text) => Some(text),
+            Column::Doubled(raw) => Some(undouble(raw, arena)),
+        }
+    }
+
+    fn is_null(self) -> bool {
+        matches!(self, Column::Null)
+    }
+
+    /// The text of a column that holds no quotes.
+    fn plain(self) -> &'a [u8] {
+        match self {
+            Column::Plain(text) => text,
+            _ => b"",
+        }
+    }
+}
+
+/// Walks the columns of one record.
+struct Columns<'a> {
+    /// `None`: the record is used up.
+    rest: Option<&'a [u8]>,
+    seen: usize,
+    /// A quoted column does not end, or something follows its closing quote.
+    broken: bool,
+}
+
+impl<'a> Columns<'a> {
+    #[inline]
+    fn next(&mut self) -> Column<'a> {
+        let Some(rest) = self.rest else { return Column::Null };
+        self.seen += 1;
+        match rest {
+            [] => {
+                self.rest = None;
+                Column::Null
+            }
+            [b',', after @ ..] => {
+                self.rest = Some(after);
+                Column::Null
+            }
+            [b'"', body @ ..] => {
+                let (raw, doubled, after) = quoted(body);
+                self.rest = match after {
+                    Some([b',', rest @ ..]) => Some(rest),
+                    Some([]) => None,
+                    Some(_) | None => {
+                        self.broken = true;
+                        None
+                    }
+                };
+                if doubled { Column::Doubled(raw) } else { Column::Plain(raw) }
+            }
+            _ => {
+                // Bare columns are short: a plain loop beats a call.
+                let end = rest.iter().position(|b| *b == b',');
+                let text = end.map_or(rest, |end| rest.get(..end).unwrap_or_default());
+                self.rest = end.and_then(|end| rest.get(end + 1..));
+                Column::Plain(text)
+            }
+        }
+    }
+
+    fn pass(&mut self, columns: usize) {
+        for _ in 0..columns {
+            self.next();
+        }
+    }
+}
+
+impl Decoder for CsvLog {
+    fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        let mut columns = Columns { rest: Some(record.bytes), seen: 0, broken: false };
+        let time = columns.next().plain();
+        let user = columns.next();
+        let database = columns.next();
+        let pid = columns.next().plain();
+        let peer = columns.next();
+        let session = columns.next().plain();
+        columns.pass(1); // line number
+        let tag = columns.next();
+        columns.pass(3); // session start, virtual transaction, transaction
+        let level = columns.next().plain();
+        let code = columns.next().plain();
+        let message = columns.next();
+        let whole = !columns.broken;
+        columns.pass(4); // detail, hint, internal query, its position
+        let context = columns.next();
+        let query = columns.next();
+        columns.pass(2); // query position, location
+        let last = columns.seen;
+        let application = columns.next();
+        let backend = columns.next();
+        if columns.broken && !record.truncated {
+            return Decoded::Reject("broken csv quoting");
+        }
+        // A record that was cut still has its head; the column that was cut last is kept as far as it goes.
+        if last < COLUMNS && (!record.truncated || message.is_null()) {
+            return Decoded::Reject("too few csv columns");
+        }
+        if message::number(pid).is_none() || session.is_empty() {
+            return Decoded::Reject("not a postgres csv record");
+        }
+        let Ok(time) = self.times.parse(time) else { return Decoded::Reject("unreadable time stamp") };
+        let severity = severity(level).unwrap_or(match code {
+            // An unknown language: the SQLSTATE tells failures from reports.
+            [b'0', b'0' | b'1' | b'2', ..] => Severity::Log,
+            _ => Severity::Error,
+        });
+        let (address, port) = peer_address(peer.text(arena).unwrap_or_default());
+        let fields = Fields {
+            time,
+            user: user.text(arena),
+            database: database.text(arena),
+            address,
+            port,
+            session: Some(session),
+            application: application.text(arena),
+            severity,
+            code,
+            message: message.text(arena).unwrap_or_default(),
+            context: !context.is_null() && whole,
+            query: query.text(arena),
+            phase: phase(tag.plain(), backend.plain()),
+            truncated: record.truncated,
+            suspect: record.suspect,
+        };
+        Decoded::Event(message::event(&fields, arena))
+    }
+}
+
+/// How far a session was, by its command tag and backend type. The server sets both; no client can.
+pub(super) fn phase(tag: &[u8], backend: &[u8]) -> Phase {
+    match (tag, backend) {
+        (b"authentication", _) | (_, b"not initialized") => Phase::Authenticating,
+        (b"startup" | b"initializing", _) => Phase::Starting,
+        // Also what a server with update_process_title = off writes throughout.
+        (b"", _) => Phase::Unknown,
+        _ => Phase::Running,
+    }
+}
+
+/// `127.0.0.1:38582`, `::1:16790`, `[local]`.
+fn peer_address(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
+    if text.starts_with(b"[local]") {
+        return (Some(Address::Local), None);
+    }
+    let Some(colon) = memchr::memrchr(b':', text) else { return (Address::parse(text), None) };
+    let port = text.get(colon + 1..).and_then(message::number).and_then(|p| u16::try_from(p).ok());
+    match port {
+        Some(port) => (Address::parse(text.get(..colon).unwrap_or_default()), Some(port)),
+        None => (Address::parse(text), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Kind, Provenance};
+
+    fn decode<'a>(text: &'a str, arena: &'a Bump) -> Decoded<'a> {
+        CsvLog::new(&Options::default()).decode(Record { bytes: text.as_bytes(), truncated: false, suspect: None }, arena)
+    }
+
+    fn event<'a>(text: &'a str, arena: &'a Bump) -> Event<'a> {
+        match decode(text, arena) {
+            Decoded::Event(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const HEAD: &str =
+        "2026-11-22 02:05:17.641 UTC,\"u\",\"d\",1013,\"::1:16790\",6b.3f5,5,\"idle\",2026-11-22 02:05:17 UTC,3/3,0,LOG,00000,";
+
+    #[test]
+    fn every_number_of_columns_since_8_0() {
+        for tail in
+            ["", ",\"app\"", ",\"app\",\"client backend\"", ",\"app\",\"client backend\",0", ",\"app\",\"client backend\",,0", ",,,,,"]
+        {
+            let arena = Bump::new();
+            let text = format!("{HEAD}\"statement: SELECT \"\"x\"\"\",,,,,,,,{tail}");
+            let event = event(&text, &arena);
+            assert_eq!(event.kind, Kind::Query, "{tail}");
+            assert_eq!(event.statement, Some("SELECT \"x\"".into()));
+            assert_eq!(event.address.map(|a| a.to_string()).as_deref(), Some("::1"));
+            assert_eq!(event.port, Some(16790));
+            assert_eq!(event.client.is_some(), tail.contains("app"), "{tail}");
+        }
+    }
+
+    #[test]
+    fn quoted_times_and_local_peers() {
+        let arena = Bump::new();
+        let text = "\"2026-11-22 02:05:17.641 UTC\",\"u\",\"d\",1,\"[local]\",6b.3f5,5,\"\",,,,LOG,00000,\"x\",,,,,,,,,\"\"";
+        let event = event(text, &arena);
+        assert_eq!(event.address, Some(Address::Local));
+        assert_eq!((event.port, event.client, event.code), (None, None, None));
+        assert_eq!(event.principal.map(|p| p.provenance), Some(Provenance::Claimed));
+    }
+
+    #[test]
+    fn what_is_no_record_is_rejected() {
+        let arena = Bump::new();
+        for (text, why) in [
+            ("pg_ctl: server started", "too few csv columns"),
+            (",,,,,,,,,,,,,,,,,,,,,", "not a postgres csv record"),
+            ("2026-11-22 02:05:17.641 UTC,\"u", "broken csv quoting"),
+            ("2026-11-22 02:05:17.641 UTC,\"u\"x,", "broken csv quoting"),
+            ("2026-11-42 02:05:17.641 UTC,,,1,,6b.3f5,5,,,,,LOG,00000,,,,,,,,,", "unreadable time stamp"),
+        ] {
+            match decode(text, &arena) {
+                Decoded::Reject(reason) => assert_eq!(reason, why, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_record_keeps_its_head() {
+        let arena = Bump::new();
+        let text = format!("{HEAD}\"statement: INSERT INTO t VALUES ('{}", "x".repeat(100));
+        let record = Record { bytes: text.as_bytes(), truncated: true, suspect: None };
+        match CsvLog::new(&Options::default()).decode(record, &arena) {
+            Decoded::Event(event) => assert!(event.kind == Kind::Query && event.truncated),
+            other => panic!("{other:?}"),
+        };
+    }
+}

@@ -1,0 +1,216 @@
+//! Severity words, and the words that introduce secondary lines, in the languages that PostgreSQL speaks.
+
+/// Severity of a record, in the server's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Log,
+    Error,
+    Fatal,
+    Panic,
+}
+
+use Severity as S;
+
+/// English words first: the search ends early for almost every log.
+const WORDS: &[(&str, Severity)] = &[
+    ("LOG", S::Log),
+    ("ERROR", S::Error),
+    ("FATAL", S::Fatal),
+    ("WARNING", S::Warning),
+    ("NOTICE", S::Notice),
+    ("INFO", S::Info),
+    ("PANIC", S::Panic),
+    ("DEBUG", S::Debug),
+    ("DEBUG1", S::Debug),
+    ("DEBUG2", S::Debug),
+    ("DEBUG3", S::Debug),
+    ("DEBUG4", S::Debug),
+    ("DEBUG5", S::Debug),
+    // de
+    ("FEHLER", S::Error),
+    ("WARNUNG", S::Warning),
+    ("HINWEIS", S::Notice),
+    ("PANIK", S::Panic),
+    // fr
+    ("ERREUR", S::Error),
+    ("ATTENTION", S::Warning),
+    ("PANIQUE", S::Panic),
+    // es
+    ("ADVERTENCIA", S::Warning),
+    ("PÁNICO", S::Panic),
+    // it
+    ("ERRORE", S::Error),
+    ("FATALE", S::Fatal),
+    ("ATTENZIONE", S::Warning),
+    ("NOTIFICA", S::Notice),
+    ("PANICO", S::Panic),
+    // pt
+    ("ERRO", S::Error),
+    ("AVISO", S::Warning),
+    ("NOTA", S::Notice),
+    ("PÂNICO", S::Panic),
+    // pl
+    ("DZIENNIK", S::Log),
+    ("BŁĄD", S::Error),
+    ("KATASTROFALNY", S::Fatal),
+    ("OSTRZEŻENIE", S::Warning),
+    ("UWAGA", S::Notice),
+    // tr
+    ("HATA", S::Error),
+    ("ÖLÜMCÜL", S::Fatal),
+    ("UYARI", S::Warning),
+    ("BİLGİ", S::Info),
+    // ru
+    ("СООБЩЕНИЕ", S::Log),
+    ("ОШИБКА", S::Error),
+    ("ВАЖНО", S::Fatal),
+    ("ПРЕДУПРЕЖДЕНИЕ", S::Warning),
+    ("ЗАМЕЧАНИЕ", S::Notice),
+    ("ИНФОРМАЦИЯ", S::Info),
+    ("ПАНИКА", S::Panic),
+    ("ОТЛАДКА", S::Debug),
+    // uk
+    ("ЗАПИСУВАННЯ", S::Log),
+    ("ПОМИЛКА", S::Error),
+    ("ФАТАЛЬНО", S::Fatal),
+    ("ПОПЕРЕДЖЕННЯ", S::Warning),
+    ("ПОВІДОМЛЕННЯ", S::Notice),
+    ("ІНФОРМАЦІЯ", S::Info),
+    ("ПАНІКА", S::Panic),
+    // sv
+    ("LOGG", S::Log),
+    ("FEL", S::Error),
+    ("FATALT", S::Fatal),
+    ("VARNING", S::Warning),
+    ("NOTIS", S::Notice),
+    ("PANIK", S::Panic),
+    // ja, ko, zh
+    ("エラー", S::Error),
+    ("警告", S::Warning),
+    ("로그", S::Log),
+    ("오류", S::Error),
+    ("치명적오류", S::Fatal),
+    ("경고", S::Warning),
+    ("알림", S::Notice),
+    ("정보", S::Info),
+    ("日志", S::Log),
+    ("错误", S::Error),
+    ("致命错误", S::Fatal),
+    ("注意", S::Notice),
+    ("信息", S::Info),
+    ("比致命错误还过分的错误", S::Panic),
+];
+
+/// What a secondary line of a stderr record adds to its primary line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    Detail,
+    Hint,
+    Query,
+    Context,
+    Location,
+    Backtrace,
+    Statement,
+}
+
+const LABELS: &[(&str, Label)] = &[
+    ("STATEMENT", Label::Statement),
+    ("DETAIL", Label::Detail),
+    ("CONTEXT", Label::Context),
+    ("HINT", Label::Hint),
+    ("QUERY", Label::Query),
+    ("LOCATION", Label::Location),
+    ("BACKTRACE", Label::Backtrace),
+    // de
+    ("ANWEISUNG", Label::Statement),
+    ("TIPP", Label::Hint),
+    ("ANFRAGE", Label::Query),
+    ("ZUSAMMENHANG", Label::Context),
+    ("ORT", Label::Location),
+    // fr
+    ("INSTRUCTION", Label::Statement),
+    ("DÉTAIL", Label::Detail),
+    ("ASTUCE", Label::Hint),
+    ("REQUÊTE", Label::Query),
+    ("CONTEXTE", Label::Context),
+    ("EMPLACEMENT", Label::Location),
+    // es
+    ("SENTENCIA", Label::Statement),
+    ("DETALLE", Label::Detail),
+    ("SUGERENCIA", Label::Hint),
+    ("CONSULTA", Label::Query),
+    ("CONTEXTO", Label::Context),
+    ("UBICACIÓN", Label::Location),
+    // it
+    ("ISTRUZIONE", Label::Statement),
+    ("DETTAGLI", Label::Detail),
+    ("SUGGERIMENTO", Label::Hint),
+    ("CONTESTO", Label::Context),
+    ("POSIZIONE", Label::Location),
+    // pt
+    ("COMANDO", Label::Statement),
+    ("DETALHE", Label::Detail),
+    ("DICA", Label::Hint),
+    ("LOCAL", Label::Location),
+    // pl
+    ("WYRAŻENIE", Label::Statement),
+    ("SZCZEGÓŁY", Label::Detail),
+    ("PODPOWIEDŹ", Label::Hint),
+    ("ZAPYTANIE", Label::Query),
+    ("KONTEKST", Label::Context),
+    // tr
+    ("İFADE", Label::Statement),
+    ("AYRINTI", Label::Detail),
+    ("İPUCU", Label::Hint),
+    // ru
+    ("ОПЕРАТОР", Label::Statement),
+    ("ПОДРОБНОСТИ", Label::Detail),
+    ("ПОДСКАЗКА", Label::Hint),
+    ("ЗАПРОС", Label::Query),
+    ("КОНТЕКСТ", Label::Context),
+    ("ПОЛОЖЕНИЕ", Label::Location),
+    // uk
+    ("ІНСТРУКЦІЯ", Label::Statement),
+    ("ДЕТАЛІ", Label::Detail),
+    ("ПІДКАЗКА", Label::Hint),
+    ("ЗАПИТ", Label::Query),
+    // sv
+    ("SATS", Label::Statement),
+    ("DETALJ", Label::Detail),
+    ("TIPS", Label::Hint),
+    ("FRÅGA", Label::Query),
+    ("KONTEXT", Label::Context),
+    ("PLATS", Label::Location),
+    // ja, ko, zh
+    ("文", Label::Statement),
+    ("詳細", Label::Detail),
+    ("ヒント", Label::Hint),
+    ("問い合わせ", Label::Query),
+    ("文脈", Label::Context),
+    ("場所", Label::Location),
+    ("명령 구문", Label::Statement),
+    ("상세정보", Label::Detail),
+    ("힌트", Label::Hint),
+    ("쿼리", Label::Query),
+    ("위치", Label::Location),
+    ("语句", Label::Statement),
+    ("详细信息", Label::Detail),
+    ("提示", Label::Hint),
+    ("查询", Label::Query),
+    ("上下文", Label::Context),
+    ("位置", Label::Location),
+];
+
+/// The severity of this word, `None` where no language has it.
+pub fn severity(word: &[u8]) -> Option<Severity> {
+    WORDS.iter().find(|(text, _)| text.as_bytes() == word).map(|(_, severity)| *severity)
+}
+
+/// The kind of secondary line that this word introduces.
+pub fn label(word: &[u8]) -> Option<Label> {
+    LABELS.iter().find(|(text, _)| text.as_bytes() == word).map(|(_, label)| *label)
+}
