@@ -59,8 +59,11 @@ pub struct Format {
     /// people; 0 = not this format.
     pub sniff: fn(sample: &[u8], options: &Options) -> Guess,
     /// Framer and decoder for one partition. The sample is the start of the log, where there is one.
-    pub open: fn(sample: &[u8], options: &Options) -> (Box<dyn Framer>, Box<dyn Decoder>),
+    pub open: fn(sample: &[u8], options: &Options) -> Reader,
 }
+
+/// What takes one partition apart and understands it.
+pub type Reader = (Box<dyn Framer>, Box<dyn Decoder>);
 
 /// A decoder's opinion of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
