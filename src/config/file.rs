@@ -135,6 +135,16 @@ impl<'a> Section<'a> {
         self.table.get_key_value(key).map_or(self.at, |(k, _)| k.span().start)
     }
 
+    /// It holds no key at all.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The key is there, and it is a list of nothing.
+    pub fn is_empty_list(&self, key: &str) -> bool {
+        matches!(self.table.get(key).map(Spanned::get_ref), Some(DeValue::Array(list)) if list.is_empty())
+    }
+
     pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }

@@ -1,0 +1,131 @@
+//! Runs the `[[test]]` blocks of a rule as the engine would: condition, novelty, threshold, learning.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bstr::BStr;
+use smallvec::SmallVec;
+
+use super::{Example, ExampleEvent, Facts, Rule};
+use crate::baseline::Baseline;
+use crate::config::problem::Problem;
+use crate::detect::{Mode, Settings, rules};
+use crate::event::{Address, Dialect, Kind, Operation, Outcome, Time};
+use crate::observation::{Evidence, Network, Observation, Scope, Violations};
+use crate::position::Partition;
+use crate::token::{TokenId, WordId};
+
+/// A statement, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Understood {
+    pub operation: Operation,
+    pub scopes: Vec<(Operation, String)>,
+    pub shape: String,
+}
+
+/// How a statement is understood; the caller's, because it keeps the caches.
+pub type Understand<'a> = &'a dyn Fn(&str, Dialect) -> Understood;
+
+/// Days that a settled token has been in use before its test.
+const SETTLED_DAYS: i64 = 14;
+
+/// Runs every test of a rule. Each failed one is a problem that names the test and its line in `path`.
+pub fn run(rule: &Rule, path: &str, understand: Understand<'_>) -> Vec<Problem> {
+    let settings = Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([rule.limits()]));
+    let failed = rule.examples.iter().filter_map(|example| {
+        let seen: Vec<(bool, Observation)> = example.events.iter().map(|event| observe(rule, event, understand)).collect();
+        let held = seen.iter().filter(|(held, _)| *held).count();
+        let fired = fires(&settings, example, &seen);
+        (fired != example.fires).then(|| {
+            let wanted = if example.fires { "should fire and does not" } else { "fires and should not" };
+            let message = format!("test \"{}\" {wanted}; the condition holds on {held} of {} events", example.name, seen.len());
+            Problem { path: path.to_owned(), line: example.line, column: 1, message, advice: String::new() }
+        })
+    });
+    failed.collect()
+}
+
+fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -> bool {
+    let mut baselines: BTreeMap<TokenId, Baseline> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (held, observation) in seen {
+        if !baselines.contains_key(&observation.token) {
+            if !example.settled && !observation.acting {
+                continue;
+            }
+            baselines.insert(observation.token, if example.settled { settled() } else { Baseline::new(observation.time) });
+        }
+        let Some(baseline) = baselines.get_mut(&observation.token) else { continue };
+        if observation.acting {
+            baseline.open_day(observation.time);
+        }
+        let mode = if baseline.mature(observation.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
+        if *held {
+            rules::judge(settings, baseline, observation, mode, &mut findings);
+        }
+    }
+    !findings.is_empty()
+}
+
+/// A token that was in use daily and did nothing that any rule looks for.
+fn settled() -> Baseline {
+    let mut baseline = Baseline::new(Time(0));
+    for day in 0..SETTLED_DAYS {
+        baseline.open_day(Time(day * Time::DAY));
+    }
+    baseline
+}
+
+/// The event as the engine gets it, and whether the rule's condition holds on it.
+fn observe(rule: &Rule, event: &ExampleEvent, understand: Understand<'_>) -> (bool, Observation) {
+    let understood = event.statement.as_deref().map(|statement| understand(statement, event.dialect));
+    let nothing =
+        if matches!(event.kind, Kind::Login | Kind::LoginFailed | Kind::Logout) { Operation::Connect } else { Operation::Unknown };
+    let operation = event.operation.or(understood.as_ref().map(|u| u.operation)).unwrap_or(nothing);
+    let scopes: Vec<(Operation, &str)> = match &understood {
+        Some(understood) if event.objects.is_empty() => understood.scopes.iter().map(|(op, object)| (*op, object.as_str())).collect(),
+        _ => event.objects.iter().map(|object| (operation, object.as_str())).collect(),
+    };
+    let facts = Facts {
+        kind: event.kind,
+        operation,
+        scopes: &scopes,
+        outcome: event.outcome,
+        code: event.code.as_deref().map(BStr::new),
+        principal: Some(BStr::new(&event.token)),
+        database: event.database.as_deref().map(BStr::new),
+        client: event.client.as_deref().map(BStr::new),
+        shape: understood.as_ref().map(|u| u.shape.as_str()),
+        dialect: event.dialect,
+    };
+    let held = rule.holds(&facts);
+    let word = |text: &str| WordId::of(text.as_bytes());
+    let network = event.address.as_deref().and_then(|address| Address::parse(address.as_bytes())).map(|address| match address {
+        Address::Ip(ip) => Network::Ip(ip),
+        Address::Local => Network::Local,
+        Address::Name(name) => Network::Name(WordId::of(name)),
+    });
+    let partition = Arc::new(Partition { source: "test".to_owned(), key: "test".to_owned(), label: "test".to_owned() });
+    let observation = Observation {
+        token: TokenId::of(event.token.as_bytes()),
+        time: Time((SETTLED_DAYS * Time::DAY).saturating_add(event.at)),
+        kind: event.kind,
+        operation,
+        outcome: match event.kind {
+            Kind::Denied | Kind::LoginFailed => Outcome::Denied,
+            _ => event.outcome,
+        },
+        acting: event.kind != Kind::LoginFailed,
+        network,
+        client: event.client.as_deref().map(word),
+        database: event.database.as_deref().map(word),
+        shape: understood.as_ref().map(|u| word(&u.shape)),
+        scopes: scopes.iter().map(|(operation, object)| Scope { operation: *operation, object: word(object) }).collect::<SmallVec<_>>(),
+        violations: Violations::default(),
+        rules: SmallVec::from_slice(if held { &[0] } else { &[] }),
+        rows: None,
+        forgeable: false,
+        at: Evidence { partition, offset: 0, len: 0 },
+    };
+    (held, observation)
+}
