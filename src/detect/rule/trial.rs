@@ -1,6 +1,7 @@
 //! Runs the `[[test]]` blocks of a rule as the engine would: condition, novelty, threshold, learning.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bstr::BStr;
@@ -49,13 +50,12 @@ fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -
     let mut baselines: BTreeMap<TokenId, Baseline> = BTreeMap::new();
     let mut findings = Vec::new();
     for (held, observation) in seen {
-        if !baselines.contains_key(&observation.token) {
-            if !example.settled && !observation.acting {
-                continue;
-            }
-            baselines.insert(observation.token, if example.settled { settled() } else { Baseline::new(observation.time) });
-        }
-        let Some(baseline) = baselines.get_mut(&observation.token) else { continue };
+        let baseline = match baselines.entry(observation.token) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            // As in the engine: a name that was only ever tried has no baseline.
+            Entry::Vacant(_) if !example.settled && !observation.acting => continue,
+            Entry::Vacant(entry) => entry.insert(if example.settled { settled() } else { Baseline::new(observation.time) }),
+        };
         if observation.acting {
             baseline.open_day(observation.time);
         }
