@@ -1,6 +1,6 @@
 //! Notifications: a durable outbox row becomes one message on one channel.
 //!
-//! **Adding a channel = one file here and one variant of [`Channel`].**
+//! **Adding a channel = one file here and one variant of `Channel`.**
 
 pub mod sign;
 
