@@ -16,4 +16,5 @@ mod layout;
 mod literal;
 mod parsed;
 mod scan;
+mod token;
 mod words;

@@ -59,6 +59,7 @@ enum Class {
     Other,
 }
 
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const CLASS: [Class; 256] = {
     let mut table = [Class::Other; 256];
     let mut byte = 0;

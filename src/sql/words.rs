@@ -70,3 +70,95 @@ pub(super) fn needs_operand(word: &[u8]) -> bool {
             | b"xor"
     )
 }
+
+/// Words that never name an object unless they are quoted: what may follow `from` or `into` instead of a name.
+pub(super) fn is_reserved(word: &str) -> bool {
+    needs_operand(word.as_bytes())
+        || matches!(
+            word,
+            "begin"
+                | "create"
+                | "cursor"
+                | "delete"
+                | "drop"
+                | "dumpfile"
+                | "end"
+                | "fetch"
+                | "group"
+                | "inner"
+                | "insert"
+                | "order"
+                | "outer"
+                | "outfile"
+                | "update"
+        )
+}
+
+/// Words that end a list of tables.
+pub(super) fn ends_tables(word: &str) -> bool {
+    matches!(
+        word,
+        "except"
+            | "fetch"
+            | "for"
+            | "group"
+            | "having"
+            | "intersect"
+            | "limit"
+            | "offset"
+            | "order"
+            | "returning"
+            | "select"
+            | "set"
+            | "union"
+            | "values"
+            | "when"
+            | "where"
+            | "window"
+    )
+}
+
+/// What `create`, `drop` and `alter` act on.
+pub(super) fn is_kind(word: &str) -> bool {
+    matches!(
+        word,
+        "aggregate"
+            | "cast"
+            | "collation"
+            | "configuration"
+            | "conversion"
+            | "database"
+            | "dictionary"
+            | "domain"
+            | "event"
+            | "extension"
+            | "function"
+            | "group"
+            | "index"
+            | "language"
+            | "method"
+            | "operator"
+            | "owned"
+            | "parser"
+            | "policy"
+            | "procedure"
+            | "publication"
+            | "role"
+            | "routine"
+            | "rule"
+            | "schema"
+            | "sequence"
+            | "server"
+            | "statistics"
+            | "subscription"
+            | "table"
+            | "tablespace"
+            | "template"
+            | "transform"
+            | "trigger"
+            | "type"
+            | "user"
+            | "view"
+            | "wrapper"
+    )
+}
