@@ -1,5 +1,15 @@
 //! The way out of the daemon with real parts: a killed process and its store, HTTP receivers, a mail server, and the reference
 //! implementation of Standard Webhooks as the judge of our signatures.
 
+#[path = "out/alerts.rs"]
+mod alerts;
+#[path = "out/channels.rs"]
+mod channels;
 #[path = "out/kill.rs"]
 mod kill;
+#[path = "out/mail.rs"]
+mod mail;
+#[path = "out/outbox.rs"]
+mod outbox;
+
+mod support;

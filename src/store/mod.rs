@@ -28,7 +28,7 @@ mod schema;
 
 pub use alerts::{ActionRow, AlertFilter};
 pub use epoch::{Epoch, GapRow};
-pub use outbox::{DeliveryRow, DestinationCount};
+pub use outbox::{DeliveryRow, DestinationCount, SharedOutbox};
 
 /// The database file inside the state directory.
 pub const FILE: &str = "tokenwatch.db";

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::{Store, StoreError};
 use crate::alert::Severity;
 use crate::event::Time;
+use crate::notifier::delivery::{Outbox, OutboxError, Outcome};
 use crate::notifier::{Delivery, NewDelivery, Receipt};
 
 /// No schedule waits longer; a row that seems to must wait for a clock that was wrong when it was written.
@@ -211,4 +212,33 @@ fn row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         detail: row.get(5)?,
         finished: row.get::<_, Option<i64>>(6)?.map(Time),
     })
+}
+
+/// The outbox for the delivery workers: a connection of its own ([`Store::open_shared`]), used by one worker at a time.
+pub struct SharedOutbox(std::sync::Mutex<Store>);
+
+impl SharedOutbox {
+    pub fn new(store: Store) -> Self {
+        SharedOutbox(std::sync::Mutex::new(store))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, OutboxError> {
+        // A worker that panicked left no transaction open: it was rolled back when it was dropped.
+        let mut store = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        f(&mut store).map_err(|error| OutboxError { message: error.to_string(), retryable: error.is_retryable() })
+    }
+}
+
+impl Outbox for SharedOutbox {
+    fn due(&self, destination: &str, now: Time, limit: u32) -> Result<Vec<Delivery>, OutboxError> {
+        self.with(|store| store.due(destination, now, limit))
+    }
+
+    fn record(&self, key: &str, outcome: &Outcome, now: Time) -> Result<(), OutboxError> {
+        self.with(|store| match outcome {
+            Outcome::Delivered(receipt) => store.mark_delivered(key, receipt, now),
+            Outcome::Retry { due, error } => store.mark_retry(key, *due, error, now),
+            Outcome::Dead { error, notices } => store.mark_dead(key, error, notices, now),
+        })
+    }
 }

@@ -5,11 +5,13 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(clippy::disallowed_methods, reason = "waiting for a real server needs the real clock")]
 
+pub mod http_receiver;
 pub mod mariadb;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod python;
+pub mod smtp;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

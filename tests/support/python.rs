@@ -17,6 +17,16 @@ pub fn missing() -> Option<String> {
     (!python.is_file()).then(|| format!("the Python test clients are not installed in {}", python.display()))
 }
 
+/// Panics with the remedy where the virtual environment is missing: for tests whose judge it is, which must not pass without.
+pub fn required() {
+    if let Some(reason) = missing() {
+        panic!(
+            "{reason}; run tests/run once, or: python3 -m venv target/test-python && \
+             target/test-python/bin/pip install -r tests/python/requirements.txt"
+        );
+    }
+}
+
 /// A command that runs `tests/python/SCRIPT` and ends with this process; for servers, see [`process::Server`].
 pub fn command(script: &str) -> Command {
     let mut command = process::command_as(None, Some(rustix::process::Signal::TERM), &interpreter());
