@@ -2,11 +2,11 @@ use super::trial::Understood;
 use super::*;
 use crate::event::{Dialect, Kind, Outcome};
 
-/// Enough of a normaliser for the tests in `rules/`: what they say of operation and objects stands beside the statement.
-fn understand(statement: &str, _: Dialect) -> Understood {
-    let literals = regex::Regex::new(r"'[^']*'|\b\d+\b").unwrap();
-    let shape = literals.replace_all(&statement.to_lowercase(), "?").into_owned();
-    Understood { operation: Operation::Unknown, scopes: Vec::new(), shape }
+/// The real shape. What the tests in `rules/` say of operation and objects stands beside the statement.
+fn understand(statement: &str, dialect: Dialect) -> Understood {
+    let mut shape = Vec::new();
+    crate::sql::normalize::normalize(statement.as_bytes(), dialect, &mut shape);
+    Understood { operation: Operation::Unknown, scopes: Vec::new(), shape: String::from_utf8_lossy(&shape).into_owned() }
 }
 
 fn facts<'a>(kind: Kind, scopes: &'a [(Operation, &'a str)], shape: &'a str) -> Facts<'a> {
