@@ -11,30 +11,21 @@ use super::{Example, ExampleEvent, Facts, Rule};
 use crate::baseline::Baseline;
 use crate::config::problem::Problem;
 use crate::detect::{Mode, Settings, rules};
-use crate::event::{Address, Dialect, Kind, Operation, Outcome, Time};
+use crate::event::{Address, Kind, Operation, Outcome, Time};
 use crate::observation::{Evidence, Network, Observation, Scope, Violations};
 use crate::position::Partition;
+use crate::sql::inspect::inspect;
+use crate::sql::normalize::normalize;
 use crate::token::{TokenId, WordId};
-
-/// A statement, understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Understood {
-    pub operation: Operation,
-    pub scopes: Vec<(Operation, String)>,
-    pub shape: String,
-}
-
-/// How a statement is understood; the caller's, because it keeps the caches.
-pub type Understand<'a> = &'a dyn Fn(&str, Dialect) -> Understood;
 
 /// Days that a settled token has been in use before its test.
 const SETTLED_DAYS: i64 = 14;
 
 /// Runs every test of a rule. Each failed one is a problem that names the test and its line in `path`.
-pub fn run(rule: &Rule, path: &str, understand: Understand<'_>) -> Vec<Problem> {
+pub fn run(rule: &Rule, path: &str) -> Vec<Problem> {
     let settings = Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([rule.limits()]));
     let failed = rule.examples.iter().filter_map(|example| {
-        let seen: Vec<(bool, Observation)> = example.events.iter().map(|event| observe(rule, event, understand)).collect();
+        let seen: Vec<(bool, Observation)> = example.events.iter().map(|event| observe(rule, event)).collect();
         let held = seen.iter().filter(|(held, _)| *held).count();
         let fired = fires(&settings, example, &seen);
         (fired != example.fires).then(|| {
@@ -77,13 +68,18 @@ fn settled() -> Baseline {
 }
 
 /// The event as the engine gets it, and whether the rule's condition holds on it.
-fn observe(rule: &Rule, event: &ExampleEvent, understand: Understand<'_>) -> (bool, Observation) {
-    let understood = event.statement.as_deref().map(|statement| understand(statement, event.dialect));
+fn observe(rule: &Rule, event: &ExampleEvent) -> (bool, Observation) {
+    let mut shape = Vec::new();
+    let understood = event.statement.as_deref().map(|statement| {
+        normalize(statement.as_bytes(), event.dialect, &mut shape);
+        (String::from_utf8_lossy(&shape).into_owned(), inspect(&shape, event.dialect))
+    });
+    let read = understood.as_ref().map(|(_, inspection)| inspection);
     let nothing =
         if matches!(event.kind, Kind::Login | Kind::LoginFailed | Kind::Logout) { Operation::Connect } else { Operation::Unknown };
-    let operation = event.operation.or(understood.as_ref().map(|u| u.operation)).unwrap_or(nothing);
-    let scopes: Vec<(Operation, &str)> = match &understood {
-        Some(understood) if event.objects.is_empty() => understood.scopes.iter().map(|(op, object)| (*op, object.as_str())).collect(),
+    let operation = event.operation.or(read.map(|read| read.operation)).unwrap_or(nothing);
+    let scopes: Vec<(Operation, &str)> = match read {
+        Some(read) if event.objects.is_empty() => read.objects.iter().map(|(op, object)| (*op, object.as_str())).collect(),
         _ => event.objects.iter().map(|object| (operation, object.as_str())).collect(),
     };
     let facts = Facts {
@@ -95,7 +91,7 @@ fn observe(rule: &Rule, event: &ExampleEvent, understand: Understand<'_>) -> (bo
         principal: Some(BStr::new(&event.token)),
         database: event.database.as_deref().map(BStr::new),
         client: event.client.as_deref().map(BStr::new),
-        shape: understood.as_ref().map(|u| u.shape.as_str()),
+        shape: understood.as_ref().map(|(shape, _)| shape.as_str()),
         dialect: event.dialect,
     };
     let held = rule.holds(&facts);
@@ -119,7 +115,7 @@ fn observe(rule: &Rule, event: &ExampleEvent, understand: Understand<'_>) -> (bo
         network,
         client: event.client.as_deref().map(word),
         database: event.database.as_deref().map(word),
-        shape: understood.as_ref().map(|u| word(&u.shape)),
+        shape: understood.as_ref().map(|(shape, _)| word(shape)),
         scopes: scopes.iter().map(|(operation, object)| Scope { operation: *operation, object: word(object) }).collect::<SmallVec<_>>(),
         violations: Violations::default(),
         rules: SmallVec::from_slice(if held { &[0] } else { &[] }),
