@@ -19,8 +19,9 @@ use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
+use super::peer::peer;
 use super::{Decoded, Decoder, Format, Guess, Options, Record};
-use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 
 pub mod guard;
 pub mod row;
@@ -324,22 +325,6 @@ fn outcome(code: &[u8]) -> Outcome {
         code if DENIED.contains(&code) => Outcome::Denied,
         _ => Outcome::Error,
     }
-}
-
-/// The peer: an address, a host name, or (12.0.1 and later) either with a port.
-fn peer(host: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
-    let address = Address::parse(host);
-    if !matches!(address, Some(Address::Name(_))) {
-        return (address, None);
-    }
-    let split = host.rsplit_once_str(":").and_then(|(name, port)| {
-        let port = std::str::from_utf8(port).ok()?.parse::<u16>().ok()?;
-        let name = name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name);
-        let address = Address::parse(name)?;
-        // A local client has no port; the server writes 0.
-        Some((Some(address), (port != 0).then_some(port)))
-    });
-    split.unwrap_or((address, None))
 }
 
 /// The time forms of the plugin; times without a zone are in `zone`.

@@ -8,6 +8,7 @@ pub use crate::config::FormatOptions as Options;
 use crate::event::Event;
 use crate::framing::Framer;
 
+pub mod peer;
 pub mod stream;
 pub mod timestamp;
 

@@ -99,19 +99,6 @@ fn time_forms() {
     assert_eq!(read_time(b"20261322 02:21:28", &berlin), None);
 }
 
-#[test]
-fn peers() {
-    let ip = |text: &str| Some(Address::Ip(text.parse().expect("an address")));
-    assert_eq!(peer(b"10.0.0.1"), (ip("10.0.0.1"), None));
-    assert_eq!(peer(b"10.0.0.1:5123"), (ip("10.0.0.1"), Some(5123)));
-    assert_eq!(peer(b"::1"), (ip("::1"), None));
-    assert_eq!(peer(b"::1:16790"), (ip("::1"), Some(16790)));
-    assert_eq!(peer(b"[2001:db8::1]:16790"), (ip("2001:db8::1"), Some(16790)));
-    assert_eq!(peer(b"localhost:0"), (Some(Address::Local), None));
-    assert_eq!(peer(b"db.example.org:77"), (Some(Address::Name("db.example.org".into())), Some(77)));
-    assert_eq!(peer(b""), (None, None));
-}
-
 /// A log of a real server with real hostile clients: names with commas, line ends and whole forged rows, before and after
 /// authentication.
 #[test]

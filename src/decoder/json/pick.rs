@@ -1,0 +1,278 @@
+//! One pass over a JSON object that keeps the wanted values and builds nothing for the rest.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use bstr::BStr;
+use bumpalo::Bump;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A value that was asked for. `null` and empty text count as absent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    Text(&'a str),
+    Integer(i64),
+    Float(f64),
+    Bool(bool),
+    /// The texts of an array.
+    List(&'a [&'a BStr]),
+}
+
+/// The wanted places of an object, as a tree of keys.
+#[derive(Debug, Default)]
+pub struct Places {
+    children: HashMap<Box<str>, Places>,
+    /// Number of the wanted value that may stand here, and its rank: of several places that hold one, the lowest rank wins.
+    slot: Option<(usize, usize)>,
+}
+
+impl Places {
+    /// Adds a JSON pointer (RFC 6901). The first value that claims a place keeps it.
+    pub fn add(&mut self, pointer: &str, slot: usize, rank: usize) {
+        let mut place = self;
+        for key in pointer.split('/').skip(1) {
+            let key = key.replace("~1", "/").replace("~0", "~");
+            place = place.children.entry(key.into_boxed_str()).or_default();
+        }
+        place.slot.get_or_insert((slot, rank));
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Picked<'a> {
+    values: Vec<Option<(usize, Value<'a>)>>,
+    /// A wanted key stood twice in one object: whoever wrote the record did not escape what a client sent.
+    pub twice: bool,
+}
+
+impl<'a> Picked<'a> {
+    pub fn get(&self, slot: usize) -> Option<Value<'a>> {
+        self.values.get(slot).copied().flatten().map(|(_, value)| value)
+    }
+
+    fn put(&mut self, (slot, rank): (usize, usize), value: Value<'a>) {
+        let Some(place) = self.values.get_mut(slot) else { return };
+        match place {
+            Some((old, _)) if *old == rank => self.twice = true,
+            Some((old, _)) if *old < rank => {}
+            _ => *place = Some((rank, value)),
+        }
+    }
+}
+
+/// Reads `record`, which must be one JSON object and nothing else.
+pub fn pick<'a>(record: &'a str, places: &Places, slots: usize, arena: &'a Bump) -> Result<Picked<'a>, serde_json::Error> {
+    let mut picked = Picked { values: vec![None; slots], twice: false };
+    let mut json = serde_json::Deserializer::from_str(record);
+    At { place: places, picked: &mut picked, arena, top: true }.deserialize(&mut json)?;
+    json.end()?;
+    Ok(picked)
+}
+
+struct At<'s, 'a> {
+    place: &'s Places,
+    picked: &'s mut Picked<'a>,
+    arena: &'a Bump,
+    top: bool,
+}
+
+impl<'a> At<'_, 'a> {
+    fn put(self, value: Value<'a>) {
+        if let Some(slot) = self.place.slot {
+            self.picked.put(slot, value);
+        }
+    }
+
+    fn text(self, text: &'a str) {
+        if !text.is_empty() {
+            self.put(Value::Text(text));
+        }
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for At<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
+        if self.place.slot.is_none() && self.place.children.is_empty() {
+            return json.deserialize_ignored_any(IgnoredAny).map(drop);
+        }
+        json.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for At<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.top { "an object" } else { "a value" })
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
+        self.text(text);
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        let text = self.arena.alloc_str(text);
+        self.text(text);
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.put(Value::Integer(number));
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        match i64::try_from(number) {
+            Ok(number) => self.put(Value::Integer(number)),
+            Err(_) => self.put(Value::Float(number as f64)),
+        }
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        self.put(Value::Float(number));
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.put(Value::Bool(value));
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(place) = map.next_key_seed(Key(self.place))? {
+            match place {
+                Some(place) => map.next_value_seed(At { place, picked: self.picked, arena: self.arena, top: false })?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<(), S::Error> {
+        if self.top {
+            return Err(S::Error::custom("an array, not an object"));
+        }
+        if self.place.slot.is_none() {
+            let mut index = 0usize;
+            loop {
+                let found = match self.place.children.get(index.to_string().as_str()) {
+                    Some(place) => seq.next_element_seed(At { place, picked: self.picked, arena: self.arena, top: false })?.is_some(),
+                    None => seq.next_element::<IgnoredAny>()?.is_some(),
+                };
+                if !found {
+                    return Ok(());
+                }
+                index += 1;
+            }
+        }
+        let mut texts = bumpalo::collections::Vec::new_in(self.arena);
+        while let Some(text) = seq.next_element_seed(TextOrNothing(self.arena))? {
+            if let Some(text) = text {
+                texts.push(BStr::new(text.as_bytes()));
+            }
+        }
+        if !texts.is_empty() {
+            self.put(Value::List(texts.into_bump_slice()));
+        }
+        Ok(())
+    }
+}
+
+/// Looks a key up without keeping it.
+struct Key<'s>(&'s Places);
+
+impl<'de, 's> DeserializeSeed<'de> for Key<'s> {
+    type Value = Option<&'s Places>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'s> Visitor<'_> for Key<'s> {
+    type Value = Option<&'s Places>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.children.get(key))
+    }
+}
+
+/// An element of an array: text is kept, anything else passed over.
+struct TextOrNothing<'a>(&'a Bump);
+
+impl<'a> DeserializeSeed<'a> for TextOrNothing<'a> {
+    type Value = Option<&'a str>;
+
+    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for TextOrNothing<'a> {
+    type Value = Option<&'a str>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Self::Value, E> {
+        Ok(Some(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(self.0.alloc_str(text)))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+/// The record as text: as it is where it is UTF-8, otherwise with replacement characters.
+pub fn text<'a>(record: &'a [u8], arena: &'a Bump) -> &'a str {
+    match String::from_utf8_lossy(record) {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => arena.alloc_str(&text),
+    }
+}

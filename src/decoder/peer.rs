@@ -1,0 +1,39 @@
+//! A peer as many logs write it: an address or a host name, perhaps with a port.
+
+use bstr::ByteSlice;
+
+use crate::event::Address;
+
+/// Reads `10.0.0.1`, `10.0.0.1:5123`, `::1`, `::1:16790`, `[::1]:5123`, `localhost`, `db.example.org:77`. What reads as an
+/// address as a whole is one, so an IPv6 address with a port of fewer than five digits needs brackets.
+pub fn peer(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
+    let address = Address::parse(text);
+    if !matches!(address, Some(Address::Name(_))) {
+        return (address, None);
+    }
+    let split = text.rsplit_once_str(":").and_then(|(name, port)| {
+        let port = std::str::from_utf8(port).ok()?.parse::<u16>().ok()?;
+        let name = name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name);
+        // A local client has no port; servers write 0.
+        Some((Some(Address::parse(name)?), (port != 0).then_some(port)))
+    });
+    split.unwrap_or((address, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers() {
+        let ip = |text: &str| Some(Address::Ip(text.parse().expect("an address")));
+        assert_eq!(peer(b"10.0.0.1"), (ip("10.0.0.1"), None));
+        assert_eq!(peer(b"10.0.0.1:5123"), (ip("10.0.0.1"), Some(5123)));
+        assert_eq!(peer(b"::1"), (ip("::1"), None));
+        assert_eq!(peer(b"::1:16790"), (ip("::1"), Some(16790)));
+        assert_eq!(peer(b"[2001:db8::1]:16790"), (ip("2001:db8::1"), Some(16790)));
+        assert_eq!(peer(b"localhost:0"), (Some(Address::Local), None));
+        assert_eq!(peer(b"db.example.org:77"), (Some(Address::Name("db.example.org".into())), Some(77)));
+        assert_eq!(peer(b""), (None, None));
+    }
+}
