@@ -17,6 +17,7 @@ use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
 use super::peer::peer;
+use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
 
@@ -72,6 +73,7 @@ struct Inner {
 struct Json {
     options: Options,
     places: Places,
+    stamps: Timestamps,
     depth: u8,
     inner: Option<Inner>,
 }
@@ -85,7 +87,8 @@ struct Saved {
 impl Json {
     fn new(options: &Options, depth: u8) -> Self {
         let mapping = options.mapping.as_ref();
-        let mut json = Json { options: options.clone(), places: fields::places(mapping), depth, inner: None };
+        let stamps = Timestamps::new(options.zone.clone());
+        let mut json = Json { options: options.clone(), places: fields::places(mapping), stamps, depth, inner: None };
         let told = mapping.filter(|m| m.envelope.is_some()).and_then(|m| by_name(m.inner.as_deref()?));
         if let Some(format) = told {
             json.open_inner(format, &[]);
@@ -96,11 +99,8 @@ impl Json {
     fn open_inner(&mut self, format: &'static Format, sample: &[u8]) {
         // The mapping is about the outer record.
         let options = Options { mapping: None, ..self.options.clone() };
-        let decoder: Box<dyn Decoder> = if format.name == FORMAT.name {
-            Box::new(Json::new(&options, self.depth + 1))
-        } else {
-            (format.open)(sample, &options).1
-        };
+        let decoder: Box<dyn Decoder> =
+            if format.name == FORMAT.name { Box::new(Json::new(&options, self.depth + 1)) } else { (format.open)(sample, &options).1 };
         self.inner = Some(Inner { format, decoder });
     }
 
@@ -143,8 +143,7 @@ impl Decoder for Json {
             return Decoded::Reject("no text at the envelope's pointer");
         }
         let Some(time) = get(Field::Time) else { return Decoded::Reject("no time stamp: name its field in the source's mapping") };
-        let zone = self.options.zone.as_ref().unwrap_or(&jiff::tz::TimeZone::UTC);
-        let Some(time) = fields::time(time, zone) else { return Decoded::Reject("unreadable time stamp") };
+        let Some(time) = fields::time(time, &mut self.stamps) else { return Decoded::Reject("unreadable time stamp") };
 
         let string = |field: Field| get(field).and_then(|value| fields::text(value, arena));
         let mut event = Event::new(Kind::Other, time);

@@ -20,6 +20,7 @@ use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
 use super::peer::peer;
+use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Options, Record};
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 
@@ -80,27 +81,21 @@ struct State {
 
 /// The decoder of one log.
 struct Audit {
-    zone: jiff::tz::TimeZone,
-    /// The last time stamp that was read, and its value: rows of one second share it.
-    last_time: (Vec<u8>, Time),
+    stamps: Timestamps,
     state: State,
 }
 
 impl Audit {
     fn new(options: &Options) -> Self {
-        let zone = options.zone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
-        Audit { zone, last_time: (Vec::new(), Time::default()), state: State::default() }
+        Audit { stamps: Timestamps::new(options.zone.clone()), state: State::default() }
     }
 
+    /// The plugin's local time, or Aurora's microseconds.
     fn time(&mut self, text: &[u8]) -> Option<Time> {
-        if text == self.last_time.0 {
-            return Some(self.last_time.1);
+        if text.len() == 16 && text.iter().all(u8::is_ascii_digit) {
+            return std::str::from_utf8(text).ok()?.parse().ok().map(Time);
         }
-        let time = read_time(text, &self.zone)?;
-        self.last_time.0.clear();
-        self.last_time.0.extend_from_slice(text);
-        self.last_time.1 = time;
-        Some(time)
+        self.stamps.parse(text).ok()
     }
 }
 
@@ -325,23 +320,6 @@ fn outcome(code: &[u8]) -> Outcome {
         code if DENIED.contains(&code) => Outcome::Denied,
         _ => Outcome::Error,
     }
-}
-
-/// The time forms of the plugin; times without a zone are in `zone`.
-fn read_time(text: &[u8], zone: &jiff::tz::TimeZone) -> Option<Time> {
-    let text = std::str::from_utf8(text).ok()?;
-    if text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().ok().map(Time);
-    }
-    if let Ok(exact) = text.parse::<jiff::Timestamp>() {
-        return Some(Time(exact.as_microsecond()));
-    }
-    let civil = match text.parse::<jiff::civil::DateTime>() {
-        Ok(civil) => civil,
-        Err(_) => jiff::civil::DateTime::strptime("%Y%m%d %H:%M:%S", text).ok()?,
-    };
-    // In the hour that occurs twice, the first.
-    Some(Time(zone.to_ambiguous_timestamp(civil).compatible().ok()?.as_microsecond()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use bumpalo::Bump;
 
 use super::pick::{Places, Value};
 use crate::config::JsonMapping;
+use crate::decoder::timestamp::Timestamps;
 use crate::event::{Dialect, Kind, Operation, Outcome, Time};
 
 /// A field of an event; the number of its slot.
@@ -38,11 +39,7 @@ pub const SLOTS: usize = Field::Envelope as usize + 1;
 /// Field, its name in the configuration, and where it is looked for when the configuration does not say, best first.
 const FIELDS: [(Field, &str, &[&str]); SLOTS] = [
     (Field::Kind, "kind", &["/kind", "/event_type", "/event/type", "/event", "/type"]),
-    (
-        Field::Time,
-        "time",
-        &["/time", "/timestamp", "/@timestamp", "/event_time", "/ts", "/datetime", "/event/created"],
-    ),
+    (Field::Time, "time", &["/time", "/timestamp", "/@timestamp", "/event_time", "/ts", "/datetime", "/event/created"]),
     (
         Field::Principal,
         "principal",
@@ -86,17 +83,7 @@ const FIELDS: [(Field, &str, &[&str]); SLOTS] = [
     (
         Field::Statement,
         "statement",
-        &[
-            "/statement",
-            "/query",
-            "/sql",
-            "/sql_text",
-            "/query_text",
-            "/db/statement",
-            "/db/query/text",
-            "/db.statement",
-            "/db.query.text",
-        ],
+        &["/statement", "/query", "/sql", "/sql_text", "/query_text", "/db/statement", "/db/query/text", "/db.statement", "/db.query.text"],
     ),
     (Field::Operation, "operation", &["/operation", "/op", "/action", "/verb", "/db/operation", "/db.operation", "/db.operation.name"]),
     (Field::Objects, "objects", &["/objects", "/object", "/tables", "/table", "/db/collection/name", "/db.collection.name"]),
@@ -172,8 +159,8 @@ pub fn duration(value: Value<'_>, unit: f64) -> Option<u64> {
 }
 
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970 (told apart by size: between 1973 and 5138 there is no
-/// doubt), or text: such a number, RFC 3339, or a date and time in `zone`.
-pub fn time(value: Value<'_>, zone: &jiff::tz::TimeZone) -> Option<Time> {
+/// doubt), or text: such a number, or what [`Timestamps`] reads (RFC 3339 among it).
+pub fn time(value: Value<'_>, stamps: &mut Timestamps) -> Option<Time> {
     match value {
         Value::Integer(number) => {
             let magnitude = number.unsigned_abs();
@@ -195,35 +182,44 @@ pub fn time(value: Value<'_>, zone: &jiff::tz::TimeZone) -> Option<Time> {
             };
             (microseconds.abs() < 9e18).then(|| Time(microseconds.round() as i64))
         }
-        Value::Text(text) => text_time(text.trim(), zone),
+        Value::Text(text) => text_time(text.trim(), stamps),
         Value::Bool(_) | Value::List(_) => None,
     }
 }
 
-fn text_time(text: &str, zone: &jiff::tz::TimeZone) -> Option<Time> {
+fn text_time(text: &str, stamps: &mut Timestamps) -> Option<Time> {
     let number = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if number && let Ok(integer) = text.parse() {
-        return time(Value::Integer(integer), zone);
+        return time(Value::Integer(integer), stamps);
     }
     if number && let Ok(float) = text.parse() {
-        return time(Value::Float(float), zone);
+        return time(Value::Float(float), stamps);
     }
-    if let Ok(exact) = text.parse::<jiff::Timestamp>() {
-        return Some(Time(exact.as_microsecond()));
-    }
-    let (naive, zone) = match text.strip_suffix(" UTC").or_else(|| text.strip_suffix(" GMT")) {
-        Some(naive) => (naive, &jiff::tz::TimeZone::UTC),
-        None => (text, zone),
-    };
-    let civil: jiff::civil::DateTime = naive.parse().ok()?;
-    // In the hour that occurs twice, the first.
-    Some(Time(zone.to_ambiguous_timestamp(civil).compatible().ok()?.as_microsecond()))
+    stamps.parse(text.as_bytes()).ok()
 }
 
 /// Error numbers and SQLSTATEs that mean "not allowed", of PostgreSQL, MySQL, SQL Server, MongoDB and ClickHouse.
 const DENIED: [&str; 20] = [
-    "42501", "28P01", "28000", "1044", "1045", "1142", "1143", "1227", "1370", "1698", "3118", "4151", "18456", "229", "13", "18", "497",
-    "516", "access_denied", "permission_denied",
+    "42501",
+    "28P01",
+    "28000",
+    "1044",
+    "1045",
+    "1142",
+    "1143",
+    "1227",
+    "1370",
+    "1698",
+    "3118",
+    "4151",
+    "18456",
+    "229",
+    "13",
+    "18",
+    "497",
+    "516",
+    "access_denied",
+    "permission_denied",
 ];
 
 /// What the fields for outcome and code say together.
@@ -236,7 +232,9 @@ pub fn outcome(said: Option<Value<'_>>, code: Option<&BStr>) -> Outcome {
         Some(Value::Integer(_)) => Outcome::Error,
         Some(Value::Text(text)) => match text.to_ascii_lowercase().as_str() {
             "success" | "succeeded" | "ok" | "0" | "true" | "allowed" | "granted" | "completed" | "finished" => Outcome::Success,
-            "denied" | "forbidden" | "unauthorized" | "refused" | "access_denied" | "access denied" | "permission denied" => Outcome::Denied,
+            "denied" | "forbidden" | "unauthorized" | "refused" | "access_denied" | "access denied" | "permission denied" => {
+                Outcome::Denied
+            }
             "error" | "failed" | "failure" | "fail" | "false" | "exception" => Outcome::Error,
             _ => Outcome::Unknown,
         },

@@ -78,16 +78,15 @@ struct At<'s, 'a> {
 }
 
 impl<'a> At<'_, 'a> {
-    fn put(self, value: Value<'a>) {
-        if let Some(slot) = self.place.slot {
+    /// Empty text is absent, and nothing but an object may be the whole record.
+    fn put<E: Error>(self, value: Value<'a>) -> Result<(), E> {
+        if self.top {
+            return Err(E::custom("not an object"));
+        }
+        if let Some(slot) = self.place.slot.filter(|_| value != Value::Text("")) {
             self.picked.put(slot, value);
         }
-    }
-
-    fn text(self, text: &'a str) {
-        if !text.is_empty() {
-            self.put(Value::Text(text));
-        }
+        Ok(())
     }
 }
 
@@ -110,19 +109,16 @@ impl<'a> Visitor<'a> for At<'_, 'a> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
-        self.text(text);
-        Ok(())
+        self.put(Value::Text(text))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         let text = self.arena.alloc_str(text);
-        self.text(text);
-        Ok(())
+        self.put(Value::Text(text))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.put(Value::Integer(number));
-        Ok(())
+        self.put(Value::Integer(number))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
@@ -130,21 +126,18 @@ impl<'a> Visitor<'a> for At<'_, 'a> {
             Ok(number) => self.put(Value::Integer(number)),
             Err(_) => self.put(Value::Float(number as f64)),
         }
-        Ok(())
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.put(Value::Float(number));
-        Ok(())
+        self.put(Value::Float(number))
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.put(Value::Bool(value));
-        Ok(())
+        self.put(Value::Bool(value))
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
+        if self.top { Err(E::custom("not an object")) } else { Ok(()) }
     }
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
@@ -161,7 +154,7 @@ impl<'a> Visitor<'a> for At<'_, 'a> {
 
     fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<(), S::Error> {
         if self.top {
-            return Err(S::Error::custom("an array, not an object"));
+            return Err(S::Error::custom("not an object"));
         }
         if self.place.slot.is_none() {
             let mut index = 0usize;
@@ -182,10 +175,10 @@ impl<'a> Visitor<'a> for At<'_, 'a> {
                 texts.push(BStr::new(text.as_bytes()));
             }
         }
-        if !texts.is_empty() {
-            self.put(Value::List(texts.into_bump_slice()));
+        if texts.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.put(Value::List(texts.into_bump_slice()))
     }
 }
 
