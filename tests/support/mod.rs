@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "waiting for a real server needs the real clock")]
 
 pub mod http_receiver;
+pub mod kafka;
 pub mod mariadb;
 pub mod postgres;
 pub mod process;
