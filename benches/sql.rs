@@ -1,9 +1,11 @@
-//! Speed of normalising: `cargo bench --bench sql`.
+//! Speed of understanding statements: `cargo bench --bench sql`.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokenwatch::event::Dialect;
+use tokenwatch::sql::cache::ShapeCache;
+use tokenwatch::sql::inspect::inspect;
 use tokenwatch::sql::normalize::normalize;
 
 /// What services send: short lookups and updates, an ORM's long column list, a bulk insert, an analyst's join.
@@ -28,6 +30,22 @@ fn bench(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(statement.len() as u64));
         let mut out = Vec::new();
         group.bench_function(name, |b| b.iter(|| normalize(black_box(statement.as_bytes()), Dialect::Postgres, &mut out)));
+    }
+    group.finish();
+
+    let mut group = c.benchmark_group("understand_known");
+    let mut cache = ShapeCache::default();
+    for (name, statement) in statements() {
+        group.throughput(Throughput::Bytes(statement.len() as u64));
+        group.bench_function(name, |b| b.iter(|| cache.understand(black_box(statement.as_bytes()), Dialect::Postgres)));
+    }
+    group.finish();
+
+    let mut group = c.benchmark_group("inspect_new");
+    for (name, statement) in statements() {
+        let mut shape = Vec::new();
+        normalize(statement.as_bytes(), Dialect::Postgres, &mut shape);
+        group.bench_function(name, |b| b.iter(|| inspect(black_box(&shape), Dialect::Postgres)));
     }
     group.finish();
 }

@@ -87,14 +87,18 @@ impl Reader<'_> {
         let first = spots.iter().find(|s| s.token != Token::Open).map(|s| s.token);
         let Some(Token::Word(first)) = first else { return Operation::Unknown };
         match first {
-            "select" | "with" | "values" | "table" | "insert" | "replace" | "update" | "delete" | "merge" => return self.query(spots),
+            _ if opens_query(first) => return self.query(spots),
             _ if token(spots, 0) == Some(Token::Open) => return Operation::Unknown,
             _ => {}
         }
         let last = spots.len();
         match first {
             "show" => self.show(spots),
+            // MariaDB: `set statement x = 1 for QUERY` runs the query.
+            "set" if word(spots, 1) == Some("statement") => self.run_after(spots, "for", Operation::Set, carried),
             "set" | "reset" => Operation::Set,
+            // MariaDB: a block outside a routine.
+            "begin" if word(spots, 1) == Some("not") => self.run_after(spots, "atomic", Operation::Begin, carried),
             "begin" => Operation::Begin,
             "start" if word(spots, 1) == Some("transaction") => Operation::Begin,
             "commit" | "end" => Operation::Commit,
@@ -113,6 +117,10 @@ impl Reader<'_> {
             "truncate" => self.names(spots, 1, last, Operation::Truncate),
             // Reads a table without a query.
             "handler" => self.names(spots, 1, last, Operation::Select),
+            // MariaDB: `analyze QUERY` runs the query.
+            "analyze" if word(spots, 1).is_some_and(|w| w != "table" && opens_query(w)) || word(spots, 1) == Some("format") => {
+                self.explain(spots, carried)
+            }
             "vacuum" | "analyze" | "analyse" | "lock" | "reindex" | "cluster" | "refresh" | "optimize" | "check" | "repair"
             | "checksum" => self.names(spots, 1, last, Operation::Other),
             "comment" => self.after_word(spots, "on", Operation::Other),
@@ -121,8 +129,18 @@ impl Reader<'_> {
             "checkpoint" | "close" | "connect" | "deallocate" | "discard" | "execute" | "fetch" | "flush" | "import" | "install"
             | "kill" | "listen" | "move" | "notify" | "purge" | "reassign" | "release" | "savepoint" | "security" | "shutdown"
             | "start" | "stop" | "uninstall" | "unlisten" | "unlock" | "use" | "xa" => Operation::Other,
-            _ => Operation::Unknown,
+            // A typing error, or a grammar with blocks of its own (`if ... then select`): what can be seen is better than nothing.
+            _ => self.take(scan::objects(spots)).unwrap_or(Operation::Unknown),
         }
+    }
+
+    /// Takes objects down; answers the strongest thing done to any.
+    fn take(&mut self, found: Vec<(Operation, String)>) -> Option<Operation> {
+        let strongest = found.iter().map(|(operation, _)| *operation).max_by_key(|o| strength(*o));
+        for (operation, name) in found {
+            self.objects.add(operation, name);
+        }
+        strongest
     }
 
     /// A query or a change of data: by the parser, else by the scan. A `select` that changes data inside (`with x as (delete ...)`,
@@ -130,11 +148,7 @@ impl Reader<'_> {
     fn query(&mut self, spots: &[Spot]) -> Operation {
         let main = scan::main_operation(spots);
         let found = parsed::objects(self.text, spots, self.dialect).unwrap_or_else(|| scan::objects(spots));
-        let strongest = found.iter().map(|(operation, _)| *operation).max_by_key(|o| strength(*o)).filter(|_| main == Operation::Select);
-        for (operation, name) in found {
-            self.objects.add(operation, name);
-        }
-        strongest.unwrap_or(main)
+        self.take(found).filter(|_| main == Operation::Select).unwrap_or(main)
     }
 
     /// A list of names from `at` on, past words that may stand before a name.
@@ -182,6 +196,15 @@ impl Reader<'_> {
         Operation::Other
     }
 
+    /// Like [`Self::carried_after`], but the statement is run at once: it is what counts.
+    fn run_after(&mut self, spots: &[Spot], marker: &str, operation: Operation, carried: u8) -> Operation {
+        let Some(at) = at_top(spots, |w| w == marker) else { return operation };
+        match self.carried(spots.get(at + 1..).unwrap_or_default(), carried) {
+            Operation::Unknown => operation,
+            inner => inner,
+        }
+    }
+
     fn carried(&mut self, spots: &[Spot], carried: u8) -> Operation {
         match carried.checked_sub(1) {
             Some(left) => self.statement(spots, left),
@@ -192,10 +215,10 @@ impl Reader<'_> {
     /// The objects of the statement explained; only `analyze` runs it.
     fn explain(&mut self, spots: &[Spot], carried: u8) -> Operation {
         let mut at = 1;
-        let mut run = false;
+        let mut run = word(spots, 0) == Some("analyze");
         if token(spots, 1) == Some(Token::Open) && !matches!(word(spots, 2), Some("select" | "with" | "values")) {
             at = closing(spots, 1) + 1;
-            run = spots.get(1..at).unwrap_or_default().iter().any(|s| matches!(s.token, Token::Word("analyze" | "analyse")));
+            run |= spots.get(1..at).unwrap_or_default().iter().any(|s| matches!(s.token, Token::Word("analyze" | "analyse")));
         }
         while word(spots, at).is_some_and(|w| matches!(w, "analyze" | "analyse" | "verbose" | "extended" | "partitions" | "format")) {
             run |= matches!(word(spots, at), Some("analyze" | "analyse"));
@@ -346,6 +369,11 @@ impl Reader<'_> {
         }
         Operation::Alter
     }
+}
+
+/// Words that a query or a change of data starts with.
+fn opens_query(word: &str) -> bool {
+    matches!(word, "select" | "with" | "values" | "table" | "insert" | "replace" | "update" | "delete" | "merge")
 }
 
 /// The first word outside all brackets for which `is` holds.
@@ -605,6 +633,11 @@ mod tests {
             ("lock tables a read, b write", "other: other a, other b"),
             ("select 1 /*!50000 union select password from mysql.user */", "select: select mysql.user"),
             ("kill 3", "other:"),
+            ("set statement max_statement_time = 1 for select * from a", "select: select a"),
+            ("begin not atomic delete from a; end", "delete: delete a"),
+            ("if 1 then select * from a", "select: select a"),
+            ("analyze format=json select * from a", "explain: select a"),
+            ("analyze table a, b", "other: other a, other b"),
         ] {
             check(Dialect::MySql, statement, expected);
         }

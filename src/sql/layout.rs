@@ -194,6 +194,12 @@ impl<'o> Layout<'o> {
         }
     }
 
+    /// True just after the comma that follows a `?+`.
+    #[inline]
+    pub fn in_run(&self) -> bool {
+        self.last == Last::Comma && self.list.run && self.deeper == 0 && !self.semicolon && self.list.item == self.out.len() + 1
+    }
+
     /// An operator of one or more characters.
     #[inline]
     pub fn operator(&mut self, text: &[u8]) {

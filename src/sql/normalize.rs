@@ -184,8 +184,13 @@ impl<'s> Pass<'s, '_> {
 
     /// A literal of `len` bytes.
     fn literal(&mut self, len: usize) {
-        self.layout.literal(false);
         self.at += len;
+        // In the middle of a long list: `?, ` would only be folded into the `?+` before it.
+        if self.layout.in_run() && self.ahead(0) == Some(b',') {
+            self.at += 1;
+            return;
+        }
+        self.layout.literal(false);
     }
 
     /// A literal whose opening quote ends `skip` bytes from here.
