@@ -1,3 +1,13 @@
-//! The program around the library.
+//! The life of the process: arguments, crypto provider, one command, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokenwatch::cli::{Cli, dispatch};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // TLS everywhere goes through one provider. An error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    dispatch(cli)
+}

@@ -1,1 +1,124 @@
-//! stub
+//! The command line: one file a command. Exit code 0 = done, 1 = findings or a failed check, 2 = wrong usage or configuration.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub mod alerts;
+pub mod check;
+pub mod decode;
+pub mod demo;
+pub mod learn;
+pub mod notify;
+pub mod replay;
+pub mod run;
+pub mod status;
+pub mod table;
+pub mod tokens;
+
+/// Watches database logs and tells you when a credential is misused.
+#[derive(Debug, Parser)]
+#[command(name = "tokenwatch", version, arg_required_else_help = true, after_help = "Try `tokenwatch demo`, then `tokenwatch replay /var/log/postgresql/*.csv`.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: tail, learn, alert, respond
+    #[command(after_help = "Example: tokenwatch run --config /etc/tokenwatch/tokenwatch.toml")]
+    Run(run::Run),
+    /// See the whole product at work on bundled logs; needs no set-up
+    #[command(after_help = "Example: tokenwatch demo")]
+    Demo(demo::Demo),
+    /// Check configuration, inventory, rules and the rules' own test cases
+    #[command(after_help = "Example: tokenwatch check --config /etc/tokenwatch/tokenwatch.toml")]
+    Check(check::Check),
+    /// Show what each stage makes of log records
+    #[command(after_help = "Example: tail -n 1 /var/log/postgresql/postgresql.csv | tokenwatch decode -")]
+    Decode(decode::Decode),
+    /// Run old logs through detection: alerts as JSON lines, no side effects
+    #[command(after_help = "Example: tokenwatch replay /var/log/postgresql/*.csv*")]
+    Replay(replay::Replay),
+    /// Learn baselines from old logs (.gz and .zst too), so that guarding starts at once
+    #[command(after_help = "Example: tokenwatch learn --config /etc/tokenwatch/tokenwatch.toml /var/log/postgresql/*.csv.gz")]
+    Learn(learn::Learn),
+    /// The tokens that were seen or declared
+    #[command(subcommand)]
+    Tokens(tokens::Tokens),
+    /// The alerts that were raised
+    #[command(subcommand)]
+    Alerts(alerts::Alerts),
+    /// Try the notification channels
+    #[command(subcommand)]
+    Notify(notify::Notify),
+    /// How the daemon and its store are doing
+    #[command(after_help = "Example: tokenwatch status --config /etc/tokenwatch/tokenwatch.toml")]
+    Status(status::Status),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArg {
+    /// Configuration file; without it the defaults apply
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A command ended otherwise than well.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something was found, or a check failed: exit code 1. What was found is printed already.
+    Found,
+    /// The call or the configuration is wrong: exit code 2.
+    Usage(String),
+}
+
+impl Failure {
+    /// Every problem on its own line.
+    pub fn problems(problems: Vec<crate::config::problem::Problem>) -> Self {
+        Failure::Usage(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Failure::Usage(message)
+    }
+}
+
+/// Runs one command.
+pub fn dispatch(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Run(command) => run::run(command),
+        Command::Demo(command) => demo::run(command),
+        Command::Check(command) => check::run(command),
+        Command::Decode(command) => decode::run(command),
+        Command::Replay(command) => replay::run(command),
+        Command::Learn(command) => learn::run(command),
+        Command::Tokens(command) => tokens::run(command),
+        Command::Alerts(command) => alerts::run(command),
+        Command::Notify(command) => notify::run(command),
+        Command::Status(command) => status::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Found) => ExitCode::from(1),
+        Err(Failure::Usage(message)) => {
+            eprintln!("tokenwatch: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes a line to stdout. A reader that went away (`| head`) ends the command quietly.
+pub fn say(out: &mut dyn std::io::Write, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+    match writeln!(out, "{line}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Failure::Usage(format!("cannot write the output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}

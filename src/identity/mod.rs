@@ -1,5 +1,8 @@
-//! Understanding: event -> token with provenance (`attribute.rs`), the names behind the ids (`dictionary.rs`).
+//! Understanding: event -> token with provenance (`attribute.rs`), declared tokens and their limits (`inventory.rs`, `policy.rs`), the
+//! names behind the ids (`dictionary.rs`).
 
+pub mod attribute;
+pub mod client;
 pub mod dictionary;
 pub mod hours;
 pub mod inventory;

@@ -1,1 +1,15 @@
-//! stub
+//! The stages joined into one process.
+//!
+//! ```text
+//! source threads --chunks--> intake thread --observations--> shard threads --alerts--> keeper thread --rows--> channel workers
+//!                               |  barrier (<= 1 s) ------------> |  dirty baselines ----> |  one transaction an epoch
+//!                               '------- positions, decoder state -------------------------'
+//! ```
+//!
+//! All channels are bounded and all shutdown is channel closure, stage after stage. The same [`intake::Intake`] and [`shard::Shard`]
+//! serve `run`, `replay`, `learn` and `backtest`.
+
+pub mod intake;
+pub mod replay;
+pub mod rulebook;
+pub mod shard;

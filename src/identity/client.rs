@@ -1,0 +1,59 @@
+//! Client software by family: what a program calls itself, without what changes from run to run.
+
+/// Longest family name, in bytes.
+const LONGEST: usize = 64;
+
+/// `DBeaver 23.1.4 - Main` and `DBeaver 24.0 - Main` are one family, as are `sidekiq 7.1 app [3 of 50 busy]` and its next line.
+///
+/// Dropped are bracketed parts, words that are versions or counters (they hold a digit), and long hexadecimal words. What is
+/// left is lower case, its blanks folded. A name of nothing else keeps its letters.
+pub fn family(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    let mut out = String::new();
+    let mut depth = 0usize;
+    let mut bare = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '[' | '(' | '{' => depth += 1,
+            ']' | ')' | '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => bare.push(c),
+            _ => {}
+        }
+    }
+    for word in bare.split(|c: char| c.is_whitespace() || c == '/' || c == ':' || c == '@' || c == '-' || c == '_') {
+        let volatile = word.chars().any(|c| c.is_ascii_digit());
+        if word.is_empty() || volatile || out.len() + word.len() >= LONGEST {
+            continue;
+        }
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.extend(word.chars().flat_map(char::to_lowercase));
+    }
+    if out.is_empty() {
+        out = text.chars().filter(|c| c.is_alphabetic()).take(LONGEST / 4).flat_map(char::to_lowercase).collect();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::family;
+
+    #[test]
+    fn what_changes_is_dropped() {
+        for (name, want) in [
+            ("psql", "psql"),
+            ("DBeaver 23.1.4 - Main", "dbeaver main"),
+            ("PostgreSQL JDBC Driver", "postgresql jdbc driver"),
+            ("sidekiq 7.1 app [3 of 50 busy]", "sidekiq app"),
+            ("worker-4f9c2a81b7", "worker"),
+            ("app/1.2.3", "app"),
+            ("12345", ""),
+            ("v2", "v"),
+            ("(unnamed", "unnamed"),
+        ] {
+            assert_eq!(family(name.as_bytes()), want, "family of {name:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The intake: deliveries of sources in, observations out. Owns the stream of every partition and the attribution.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::rulebook::Rulebook;
+use crate::config;
+use crate::decoder::stream::{Item, Stream};
+use crate::decoder::{self, Decoded, Options};
+use crate::event::Kind;
+use crate::identity::attribute::Attributor;
+use crate::identity::dictionary::Dictionary;
+use crate::observation::{Evidence, Observation};
+use crate::position::Partition;
+use crate::source::{Chunk, Delivery, Gap, Trouble};
+
+/// How a source's bytes are to be read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    pub format: Option<&'static decoder::Format>,
+    pub options: Options,
+}
+
+impl Reading {
+    /// As the configuration says.
+    pub fn of(source: &config::Source) -> Self {
+        Reading { format: source.format.as_deref().and_then(decoder::by_name), options: source.options.clone() }
+    }
+}
+
+/// What the intake tells of its work besides observations. All methods do nothing unless overridden.
+pub trait Watch {
+    /// A record was decoded.
+    fn item(&mut self, _partition: &Arc<Partition>, _item: &Item<'_>, _attributed: bool) {}
+    fn gap(&mut self, _gap: &Gap) {}
+    fn trouble(&mut self, _trouble: &Trouble) {}
+    fn bytes(&mut self, _partition: &Arc<Partition>, _bytes: usize) {}
+}
+
+/// Watches nothing.
+pub struct Unwatched;
+impl Watch for Unwatched {}
+
+struct Lane {
+    partition: Arc<Partition>,
+    stream: Stream,
+    /// Read to its end; forgotten once that is checkpointed.
+    closed: bool,
+    /// Something has come since the last checkpoint.
+    moved: bool,
+}
+
+/// One partition's part of a checkpoint, before the source adds what only it knows.
+pub struct Mark {
+    pub partition: Arc<Partition>,
+    pub offset: u64,
+    pub state: Vec<u8>,
+    pub closed: bool,
+}
+
+/// Decodes and attributes what sources deliver.
+pub struct Intake {
+    lanes: BTreeMap<String, Lane>,
+    readings: BTreeMap<String, Reading>,
+    attributor: Attributor,
+    /// State of partitions at the last checkpoint, until their first delivery.
+    stored: BTreeMap<String, (u64, Vec<u8>)>,
+}
+
+impl Intake {
+    pub fn new(rulebook: &Rulebook, dictionary: Arc<Dictionary>) -> Self {
+        Intake {
+            lanes: BTreeMap::new(),
+            readings: rulebook.config.sources.iter().map(|s| (s.name.clone(), Reading::of(s))).collect(),
+            attributor: Attributor::new(rulebook.inventory.clone(), rulebook.rules.clone(), dictionary),
+            stored: BTreeMap::new(),
+        }
+    }
+
+    /// How the bytes of a source that is not in the configuration are to be read.
+    pub fn set_reading(&mut self, source: &str, reading: Reading) {
+        self.readings.insert(source.to_owned(), reading);
+    }
+
+    /// Decoder state that was stored for a partition at this offset.
+    pub fn restore(&mut self, key: &str, offset: u64, state: Vec<u8>) {
+        self.stored.insert(key.to_owned(), (offset, state));
+    }
+
+    pub fn reload(&mut self, rulebook: &Rulebook) {
+        self.readings = rulebook.config.sources.iter().map(|s| (s.name.clone(), Reading::of(s))).collect();
+        self.attributor.reload(rulebook.inventory.clone(), rulebook.rules.clone());
+    }
+
+    /// Takes one delivery in; appends the observations that it completes.
+    pub fn take(&mut self, delivery: &Delivery, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
+        match delivery {
+            Delivery::Chunk(chunk) => self.chunk(chunk, out, watch),
+            Delivery::Gap(gap) => watch.gap(gap),
+            Delivery::Trouble(trouble) => watch.trouble(trouble),
+            Delivery::Idle(partition) => self.flush(partition, false, out, watch),
+            Delivery::Closed(partition) => self.flush(partition, true, out, watch),
+        }
+    }
+
+    fn chunk(&mut self, chunk: &Chunk, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
+        let key = &chunk.partition.key;
+        if !self.lanes.contains_key(key) {
+            let reading = self.readings.get(&chunk.partition.source).cloned().unwrap_or_default();
+            let mut stream = Stream::new(reading.format, reading.options, chunk.offset);
+            // State belongs to its offset: a source that begins elsewhere begins afresh.
+            if let Some((offset, state)) = self.stored.remove(key)
+                && offset == chunk.offset
+            {
+                stream.restore(&state);
+            }
+            let lane = Lane { partition: chunk.partition.clone(), stream, closed: false, moved: true };
+            self.lanes.insert(key.clone(), lane);
+        }
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        lane.moved = true;
+        watch.bytes(&lane.partition, chunk.bytes.len());
+        let (partition, attributor) = (&lane.partition, &mut self.attributor);
+        let mut sink = |item: Item<'_>| take_item(partition, attributor, &item, out, watch);
+        if chunk.message {
+            lane.stream.message(chunk.offset, &chunk.bytes, &mut sink);
+        } else {
+            lane.stream.feed(&chunk.bytes, &mut sink);
+        }
+    }
+
+    fn flush(&mut self, partition: &Arc<Partition>, closed: bool, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
+        let Some(lane) = self.lanes.get_mut(&partition.key) else { return };
+        lane.moved = true;
+        lane.closed |= closed;
+        let (partition, attributor) = (&lane.partition, &mut self.attributor);
+        let mut sink = |item: Item<'_>| take_item(partition, attributor, &item, out, watch);
+        if closed {
+            lane.stream.close(&mut sink);
+        } else {
+            lane.stream.pause(&mut sink);
+        }
+    }
+
+    /// Where every partition stands that has moved since the last call. Closed partitions are handed out once more and forgotten.
+    pub fn marks(&mut self) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for lane in self.lanes.values_mut().filter(|lane| lane.moved) {
+            lane.moved = false;
+            let state = if lane.closed { Vec::new() } else { lane.stream.save() };
+            marks.push(Mark { partition: lane.partition.clone(), offset: lane.stream.offset(), state, closed: lane.closed });
+        }
+        self.lanes.retain(|_, lane| !lane.closed);
+        marks
+    }
+}
+
+fn take_item(partition: &Arc<Partition>, attributor: &mut Attributor, item: &Item<'_>, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
+    let mut attributed = false;
+    if let Decoded::Event(event) = &item.decoded
+        && event.kind != Kind::Other
+    {
+        let at = Evidence { partition: partition.clone(), offset: item.offset, len: item.len };
+        if let Some(observation) = attributor.observe(event, at, item.format.forgeable) {
+            attributed = true;
+            out.push(observation);
+        }
+    }
+    watch.item(partition, item, attributed);
+}

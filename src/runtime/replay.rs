@@ -1,0 +1,261 @@
+//! Old logs through the same stages as the daemon, without a store and without side effects.
+//!
+//! Several inputs are merged by event time: the observation to go on with is always the earliest at the head of an input, of equals the
+//! one of the input named first. Threads only move work about; the order in which observations reach the engine is fixed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::intake::{Intake, Reading, Watch};
+use super::rulebook::Rulebook;
+use super::shard::Shard;
+use crate::alert::Alert;
+use crate::clock::{Clock, System};
+use crate::decoder::Decoded;
+use crate::decoder::stream::Item;
+use crate::identity::dictionary::Dictionary;
+use crate::observation::Observation;
+use crate::position::Partition;
+use crate::source::replay::Input;
+use crate::source::{Chunk, Delivery};
+
+/// Name of the source that inputs of the command line belong to.
+const SOURCE: &str = "replay";
+
+/// What a replay came to. records = events + rejects + skips.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    pub records: u64,
+    pub events: u64,
+    pub rejects: u64,
+    pub skips: u64,
+    /// Events that a client may have forged; they name no token.
+    pub suspects: u64,
+    pub gaps: u64,
+    pub tokens: usize,
+    pub alerts: u64,
+    pub seconds: f64,
+    /// Inputs that could not be read to their end, in words.
+    pub trouble: Vec<String>,
+}
+
+/// Counts of one input.
+#[derive(Debug, Default)]
+struct Tally {
+    records: u64,
+    events: u64,
+    rejects: u64,
+    skips: u64,
+    suspects: u64,
+    gaps: u64,
+    trouble: Vec<String>,
+}
+
+impl Watch for Tally {
+    fn item(&mut self, _: &Arc<Partition>, item: &Item<'_>, _: bool) {
+        self.records += 1;
+        match &item.decoded {
+            Decoded::Event(event) => {
+                self.events += 1;
+                self.suspects += u64::from(event.suspect.is_some());
+            }
+            Decoded::Reject(_) => self.rejects += 1,
+            Decoded::Skip(_) => self.skips += 1,
+        }
+    }
+}
+
+/// One input on its way through decoding.
+struct Lane {
+    input: Input,
+    intake: Intake,
+    tally: Tally,
+    offset: u64,
+    ended: bool,
+}
+
+impl Lane {
+    /// The next observations in order; `None` at the end.
+    fn next(&mut self) -> Option<Vec<Observation>> {
+        let mut out = Vec::new();
+        while out.is_empty() {
+            if self.ended {
+                return None;
+            }
+            let partition = self.input.partition().clone();
+            match self.input.read_chunk() {
+                Ok(Some(bytes)) => {
+                    let len = bytes.len() as u64;
+                    let chunk = Chunk { partition, offset: self.offset, bytes, message: false };
+                    self.offset += len;
+                    self.intake.take(&Delivery::Chunk(chunk), &mut out, &mut self.tally);
+                }
+                end => {
+                    if let Err(error) = end {
+                        self.tally.gaps += 1;
+                        self.tally.trouble.push(error.to_string());
+                    }
+                    self.ended = true;
+                    self.intake.take(&Delivery::Closed(partition), &mut out, &mut self.tally);
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+/// An input's observations, wherever they are decoded.
+enum Feed {
+    Here(Box<Lane>),
+    Thread { batches: Receiver<Vec<Observation>>, end: Receiver<Tally> },
+}
+
+impl Feed {
+    fn next(&mut self) -> Option<Vec<Observation>> {
+        match self {
+            Feed::Here(lane) => lane.next(),
+            Feed::Thread { batches, .. } => batches.recv().ok(),
+        }
+    }
+
+    fn tally(self) -> Tally {
+        match self {
+            Feed::Here(lane) => lane.tally,
+            Feed::Thread { end, .. } => end.recv().unwrap_or_default(),
+        }
+    }
+}
+
+/// Replays inputs through one rulebook.
+pub struct Replayer {
+    rulebook: Arc<Rulebook>,
+    dictionary: Arc<Dictionary>,
+    lanes: Vec<Lane>,
+    shard: Shard,
+    clock: System,
+}
+
+impl Replayer {
+    /// Opens every input.
+    ///
+    /// # Errors
+    /// Names the input that cannot be opened, and why.
+    pub fn open(rulebook: Arc<Rulebook>, reading: Reading, inputs: &[String]) -> Result<Self, String> {
+        let dictionary = Arc::new(Dictionary::default());
+        let mut lanes = Vec::new();
+        for path in inputs {
+            let input = Input::open(SOURCE, path).map_err(|error| error.to_string())?;
+            let mut intake = Intake::new(&rulebook, dictionary.clone());
+            intake.set_reading(SOURCE, reading.clone());
+            lanes.push(Lane { input, intake, tally: Tally::default(), offset: 0, ended: false });
+        }
+        let shard = Shard::new(rulebook.clone(), dictionary.clone());
+        Ok(Replayer { rulebook, dictionary, lanes, shard, clock: System::default() })
+    }
+
+    /// Bytes of all inputs on disk, where all are known.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.lanes.iter().map(|lane| lane.input.progress().total).sum()
+    }
+
+    /// The shard, to put stored baselines into before the run.
+    pub fn shard_mut(&mut self) -> &mut Shard {
+        &mut self.shard
+    }
+
+    pub fn dictionary(&self) -> &Arc<Dictionary> {
+        &self.dictionary
+    }
+
+    pub fn rulebook(&self) -> &Arc<Rulebook> {
+        &self.rulebook
+    }
+
+    /// Runs to the end of all inputs. `alert` is told of every alert in order, `progress` of the bytes read so far.
+    pub fn run(self, threads: usize, alert: &mut dyn FnMut(&Alert), progress: &mut dyn FnMut(u64)) -> Summary {
+        self.run_keeping(threads, alert, progress).0
+    }
+
+    /// As [`Replayer::run`]; hands back the shard with all that was learned.
+    pub fn run_keeping(self, threads: usize, alert: &mut dyn FnMut(&Alert), progress: &mut dyn FnMut(u64)) -> (Summary, Shard) {
+        let Replayer { lanes, mut shard, clock, .. } = self;
+        let started = clock.monotonic();
+        let meters: Vec<_> = lanes.iter().map(|lane| lane.input.progress()).collect();
+        let threaded = threads > 1;
+        let mut workers = Vec::new();
+        let mut feeds = Vec::new();
+        for lane in lanes {
+            // One decoding thread for each input up to the limit; the judging thread is this one.
+            if threaded && workers.len() + 1 < threads.max(2) {
+                let (batches_in, batches) = bounded(4);
+                let (end_in, end) = bounded(1);
+                workers.push(std::thread::spawn(move || {
+                    let mut lane = lane;
+                    while let Some(batch) = lane.next() {
+                        if batches_in.send(batch).is_err() {
+                            break;
+                        }
+                    }
+                    drop(batches_in);
+                    let _ = end_in.send(lane.tally);
+                }));
+                feeds.push(Feed::Thread { batches, end });
+            } else {
+                feeds.push(Feed::Here(Box::new(lane)));
+            }
+        }
+        let mut alerts = 0u64;
+        let mut judge = |batch: &[Observation]| {
+            for found in shard.step(batch, &mut |_| {}) {
+                alerts += 1;
+                alert(&found);
+            }
+            progress(meters.iter().map(|m| m.read()).sum());
+        };
+        merge(&mut feeds, &mut judge);
+        let mut summary = Summary { alerts, tokens: shard.engine().tokens(), ..Summary::default() };
+        for feed in feeds {
+            let tally = feed.tally();
+            summary.records += tally.records;
+            summary.events += tally.events;
+            summary.rejects += tally.rejects;
+            summary.skips += tally.skips;
+            summary.suspects += tally.suspects;
+            summary.gaps += tally.gaps;
+            summary.trouble.extend(tally.trouble);
+        }
+        for worker in workers {
+            if worker.join().is_err() {
+                summary.trouble.push("a decoding thread failed; this is a bug, please report it with the log".to_owned());
+            }
+        }
+        summary.seconds = (clock.monotonic() - started).as_secs_f64();
+        (summary, shard)
+    }
+}
+
+/// Observations of all feeds in the order of their time, of equals in the order of the feeds.
+fn merge(feeds: &mut [Feed], judge: &mut dyn FnMut(&[Observation])) {
+    if let [only] = feeds {
+        while let Some(batch) = only.next() {
+            judge(&batch);
+        }
+        return;
+    }
+    let mut heads: Vec<VecDeque<Observation>> = feeds.iter_mut().map(|feed| feed.next().unwrap_or_default().into()).collect();
+    let mut batch = Vec::new();
+    loop {
+        let times = heads.iter().enumerate().filter_map(|(at, head)| head.front().map(|o| (o.time, at)));
+        let Some((_, at)) = times.min() else { break };
+        let (Some(head), Some(feed)) = (heads.get_mut(at), feeds.get_mut(at)) else { break };
+        batch.extend(head.pop_front());
+        if head.is_empty() {
+            judge(&batch);
+            batch.clear();
+            head.extend(feed.next().unwrap_or_default());
+        }
+    }
+    judge(&batch);
+}

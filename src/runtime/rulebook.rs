@@ -1,0 +1,84 @@
+//! Everything that judging needs and that a reload may change, loaded together so that it fits together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::alert::group::Face;
+use crate::config::problem::Problem;
+use crate::config::{self, Config};
+use crate::decoder::FORMATS;
+use crate::detect::rule::RuleSet;
+use crate::detect::{RuleLimits, Settings};
+use crate::identity::inventory::Inventory;
+use crate::observation::Violations;
+use crate::token::TokenId;
+
+/// Configuration, inventory and rules of one moment.
+pub struct Rulebook {
+    pub config: Config,
+    pub inventory: Arc<Inventory>,
+    pub rules: Arc<RuleSet>,
+    pub settings: Arc<Settings>,
+    /// Title of each rule, by index.
+    pub titles: Vec<String>,
+    /// Entry of the inventory by token.
+    entries: std::collections::HashMap<TokenId, usize>,
+}
+
+impl Rulebook {
+    /// Reads the configuration (`None`: defaults) and all that it names.
+    ///
+    /// # Errors
+    /// Every problem of every file, so that one run shows them all.
+    pub fn load(path: Option<&Path>) -> Result<Arc<Self>, Vec<Problem>> {
+        let formats: Vec<&str> = FORMATS.iter().map(|f| f.name).collect();
+        let config = match path {
+            Some(path) => config::load(path, &formats)?,
+            None => Config::default(),
+        };
+        let mut problems = Vec::new();
+        let inventory = match &config.inventory {
+            Some(path) => Inventory::load(path).unwrap_or_else(|found| {
+                problems.extend(found);
+                Inventory::default()
+            }),
+            None => Inventory::default(),
+        };
+        let rules = match &config.rules {
+            Some(dir) => RuleSet::load_dir(dir),
+            None => RuleSet::builtin(),
+        };
+        let rules = rules.unwrap_or_else(|found| {
+            problems.extend(found);
+            RuleSet::default()
+        });
+        if problems.is_empty() { Ok(Arc::new(Self::new(config, inventory, rules))) } else { Err(problems) }
+    }
+
+    /// Joins parts that are known to be sound.
+    pub fn new(config: Config, inventory: Inventory, rules: RuleSet) -> Self {
+        let limits: Vec<RuleLimits> = rules.limits();
+        let titles = rules.titles();
+        let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+        let settings = Settings::new(
+            micros(config.detect.learning),
+            micros(config.detect.group_window),
+            config.detect.false_alerts_per_1000_token_days,
+            limits.into(),
+        );
+        let entries = inventory.entries().enumerate().map(|(at, entry)| (TokenId::of(entry.name.as_bytes()), at)).collect();
+        Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), titles, entries }
+    }
+
+    /// What the inventory says of a token for the face of its alerts.
+    pub fn face(&self, token: TokenId) -> Face {
+        let entry = self.entries.get(&token).and_then(|at| self.inventory.entry(*at));
+        entry.map(|e| Face { owner: e.owner.clone(), contact: e.contact.clone() }).unwrap_or_default()
+    }
+
+    /// The declared limit that was broken, in words.
+    pub fn declared(&self, token: TokenId, broken: Violations) -> Option<String> {
+        let entry = self.entries.get(&token).and_then(|at| self.inventory.entry(*at))?;
+        Some(entry.describe(broken))
+    }
+}
