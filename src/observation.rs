@@ -49,6 +49,16 @@ impl Violations {
         self.0 |= other.0;
     }
 
+    /// Those of the given bits that are set.
+    pub fn only(self, bits: Violations) -> Violations {
+        Violations(self.0 & bits.0)
+    }
+
+    /// These and the others.
+    pub fn with(self, other: Violations) -> Violations {
+        Violations(self.0 | other.0)
+    }
+
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -28,14 +28,14 @@ impl Explainer<'_> {
         }
     }
 
-    fn prefix(&self, prefix: Prefix) -> String {
+    pub fn prefix(&self, prefix: Prefix) -> String {
         match prefix.bits() {
             Some(bits) => format!("{}/{bits}", self.network(prefix.network())),
             None => self.network(prefix.network()),
         }
     }
 
-    fn scope(&self, key: u128) -> String {
+    pub fn scope(&self, key: u128) -> String {
         format!("{} {}", scope_operation(key), self.dictionary.word(scope_object(key)))
     }
 

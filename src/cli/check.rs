@@ -3,8 +3,11 @@
 use clap::Args;
 
 use super::{ConfigArg, Failure};
+use crate::clock::{Clock, System};
+use crate::detect::rule::trial::{self, Understood};
+use crate::event::Dialect;
 use crate::runtime::rulebook::Rulebook;
-use crate::runtime::ruletest;
+use crate::sql::cache::ShapeCache;
 
 /// Check what the daemon would read; nothing is started, nothing is sent.
 #[derive(Debug, Args)]
@@ -15,16 +18,33 @@ pub struct Check {
 
 pub fn run(command: Check) -> Result<(), Failure> {
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
-    let results = ruletest::run_all(&rulebook);
-    let failed: Vec<_> = results.iter().filter(|r| !r.passed).collect();
-    for result in &failed {
-        eprintln!("rule {}: test \"{}\" failed: {}", result.rule, result.test, result.explanation);
+    let mut failed = Vec::new();
+    let mut tests = 0;
+    for rule in rulebook.rules.rules() {
+        tests += rule.examples.len();
+        failed.extend(trial::run(rule, &format!("{}.toml", rule.id), &understand));
+    }
+    for problem in &failed {
+        eprintln!("{problem}");
+    }
+    for remark in rulebook.inventory.remarks(System::default().now()) {
+        eprintln!("note: {remark}");
     }
     println!("configuration  {}", command.config.config.as_ref().map_or("defaults".to_owned(), |p| format!("{} is good", p.display())));
     println!("sources        {}", rulebook.config.sources.len());
     println!("channels       {}", rulebook.config.channels.len());
     println!("responders     {}", rulebook.config.responders.len());
-    println!("inventory      {} tokens", rulebook.inventory.entries().count());
-    println!("rules          {}, {} of {} tests passed", rulebook.titles.len(), results.len() - failed.len(), results.len());
+    println!("inventory      {} tokens", rulebook.inventory.entries().len());
+    println!("rules          {}, {} of {} tests passed", rulebook.titles.len(), tests - failed.len(), tests);
     if failed.is_empty() { Ok(()) } else { Err(Failure::Found) }
+}
+
+/// A statement of a rule's test, understood as the daemon would.
+pub fn understand(statement: &str, dialect: Dialect) -> Understood {
+    let shape = ShapeCache::default().understand(statement.as_bytes(), dialect);
+    Understood {
+        operation: shape.inspection.operation,
+        scopes: shape.objects.iter().map(|o| (o.operation, o.name.to_string())).collect(),
+        shape: shape.text.to_string(),
+    }
 }

@@ -16,7 +16,7 @@ use super::policy;
 use crate::detect::rule::{Facts, RuleSet};
 use crate::event::{Address, Event, Kind, Operation, Provenance};
 use crate::observation::{Evidence, Network, Observation, Scope, Violations};
-use crate::sql::inspect::{Shape, ShapeCache};
+use crate::sql::cache::{Shape, ShapeCache};
 use crate::token::{TokenId, WordId};
 
 /// Entries per cache of names. A full cache is emptied: what it holds can be computed again.
@@ -58,7 +58,7 @@ pub struct Attributor {
     words: Cache<Box<[u8]>, WordId>,
     clients: Cache<Box<[u8]>, WordId>,
     candidates: Cache<RuleKey, SmallVec<[u16; 4]>>,
-    allowed: Cache<(usize, Scope), bool>,
+    verdicts: Cache<(Option<usize>, bool, Scope), Violations>,
 }
 
 /// All of an event that the cacheable part of a rule looks at.
@@ -81,7 +81,7 @@ impl Attributor {
             words: Cache::default(),
             clients: Cache::default(),
             candidates: Cache::default(),
-            allowed: Cache::default(),
+            verdicts: Cache::default(),
         }
     }
 
@@ -90,7 +90,7 @@ impl Attributor {
         self.inventory = inventory;
         self.rules = rules;
         self.candidates.clear();
-        self.allowed.clear();
+        self.verdicts.clear();
     }
 
     /// The token of an event; `None` where the event names no principal, or may be forged.
@@ -100,7 +100,7 @@ impl Attributor {
             return None;
         }
         let entry = self.inventory.resolve(principal.name, event.database, event.client, event.address);
-        let token = match entry.and_then(|at| self.inventory.entry(at)) {
+        let token = match entry.and_then(|at| self.inventory.get(at)) {
             Some(declared) => {
                 let name = declared.name.clone();
                 self.token_of(name.as_bytes())
@@ -147,7 +147,7 @@ impl Attributor {
     /// What the event does: the record's own word before what its statement says.
     pub fn meaning<'e>(&mut self, event: &Event<'e>) -> Meaning<'e> {
         let shape = event.statement.map(|statement| self.shapes.understand(statement, event.dialect));
-        let operation = event.operation.or_else(|| shape.as_ref().map(|s| s.operation)).unwrap_or(match event.kind {
+        let operation = event.operation.or_else(|| shape.as_ref().map(|s| s.inspection.operation)).unwrap_or(match event.kind {
             Kind::Login | Kind::LoginFailed => Operation::Connect,
             _ => Operation::Unknown,
         });
@@ -180,10 +180,7 @@ impl Attributor {
         };
         let scopes: SmallVec<[Scope; 2]> =
             meaning.scopes.iter().map(|(operation, object, _)| Scope { operation: *operation, object: *object }).collect();
-        let violations = match who.entry {
-            Some(entry) if acting => self.violations(entry, event, &meaning, &scopes),
-            _ => Violations::default(),
-        };
+        let violations = self.violations(who.entry, event, acting, &meaning, &scopes);
         let rules = self.rules_of(event, &meaning, &scopes);
         Some(Observation {
             token: who.token,
@@ -205,29 +202,28 @@ impl Attributor {
         })
     }
 
-    fn violations(&mut self, entry: usize, event: &Event<'_>, meaning: &Meaning<'_>, scopes: &[Scope]) -> Violations {
-        let Some(declared) = self.inventory.entry(entry) else { return Violations::default() };
-        let mut broken = policy::context(declared, event.time, event.address);
+    /// What the policy says; the verdict on each (token, scope) is remembered.
+    fn violations(&mut self, entry: Option<usize>, event: &Event<'_>, acting: bool, meaning: &Meaning<'_>, scopes: &[Scope]) -> Violations {
+        let declared = entry.and_then(|at| self.inventory.get(at));
+        if !acting || declared.is_none() && !self.inventory.has_canary_objects() {
+            return Violations::default();
+        }
+        let mut broken = policy::violations(declared, &self.inventory, event.time, event.address, event.kind, &[]);
         for ((operation, _, name), scope) in meaning.scopes.iter().zip(scopes) {
-            let text = name.text(meaning.shape.as_deref());
-            if self.inventory.is_canary_object(text) {
-                broken.insert(Violations::CANARY);
-            }
-            if event.kind != Kind::Query {
-                continue;
-            }
-            let allowed = match self.allowed.get(&(entry, *scope)) {
-                Some(allowed) => *allowed,
+            let key = (entry, event.kind == Kind::Query, *scope);
+            let verdict = match self.verdicts.get(&key) {
+                Some(verdict) => *verdict,
                 None => {
-                    let allowed = policy::allows(declared, *operation, text);
-                    make_room(&mut self.allowed);
-                    self.allowed.insert((entry, *scope), allowed);
-                    allowed
+                    let on = [(*operation, name.text(meaning.shape.as_deref()))];
+                    let whole = policy::violations(declared, &self.inventory, event.time, None, event.kind, &on);
+                    // Only what the object decides may be remembered.
+                    let verdict = whole.only(Violations::SCOPE).with(whole.only(Violations::CANARY));
+                    make_room(&mut self.verdicts);
+                    self.verdicts.insert(key, verdict);
+                    verdict
                 }
             };
-            if !allowed {
-                broken.insert(Violations::SCOPE);
-            }
+            broken.insert(verdict);
         }
         broken
     }
@@ -248,7 +244,7 @@ impl Attributor {
                 for ((_, text), scope) in names.iter().zip(scopes) {
                     self.dictionary.add_word(scope.object, text);
                 }
-                let may = self.rules.may_match(event.kind, meaning.operation, &names, text);
+                let may = self.rules.may_match_shape(meaning.operation, &names, text);
                 make_room(&mut self.candidates);
                 self.candidates.insert(key, may.clone());
                 may
@@ -267,6 +263,7 @@ impl Attributor {
             database: event.database,
             client: event.client,
             shape: text,
+            dialect: event.dialect,
         };
         may.into_iter().filter(|rule| self.rules.holds(*rule, &facts)).collect()
     }

@@ -273,6 +273,11 @@ impl Inventory {
         self.by_name.get(name).copied()
     }
 
+    /// Any honey table is declared.
+    pub fn has_canary_objects(&self) -> bool {
+        !self.canary_objects.is_empty()
+    }
+
     /// The object is a honey table.
     pub fn is_canary_object(&self, object: &str) -> bool {
         self.canary_objects.iter().any(|canary| canary.names(object))

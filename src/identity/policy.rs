@@ -41,6 +41,25 @@ pub fn violations(
     broken
 }
 
+/// The declared limit behind a violation, in words for an alert.
+pub fn describe(entry: &Entry, broken: Violations) -> String {
+    let shown = |what: Option<String>| what.unwrap_or_else(|| "nothing is declared".to_owned());
+    match broken {
+        Violations::NETWORK => shown(entry.networks.as_ref().map(|nets| format!("networks {nets}"))),
+        Violations::HOURS => shown(entry.hours.as_ref().map(|hours| format!("hours {hours}"))),
+        Violations::EXPIRED => shown(entry.expires_at.map(|end| format!("no use after {end}, when it expired"))),
+        Violations::REVOKED => shown(entry.revoked_at.map(|end| format!("no use after {end}, when it was revoked"))),
+        Violations::SCOPE => shown(entry.scope.as_ref().map(|grants| {
+            let mut named: Vec<String> = grants.iter().take(5).map(ToString::to_string).collect();
+            if grants.len() > named.len() {
+                named.push(format!("and {} more", grants.len() - named.len()));
+            }
+            format!("scope {}", named.join(", "))
+        })),
+        _ => "no use at all".to_owned(),
+    }
+}
+
 /// The declared scope covers this operation on this object, or nobody declares such things.
 pub fn granted(grants: &[Grant], operation: Operation, object: &str) -> bool {
     object.is_empty()

@@ -92,6 +92,13 @@ impl Intake {
         self.attributor.reload(rulebook.inventory.clone(), rulebook.rules.clone());
     }
 
+    /// Forgets all partitions, as a restart of the process would, and keeps their state for sources that start anew.
+    pub fn restart(&mut self) {
+        for (key, lane) in std::mem::take(&mut self.lanes) {
+            self.stored.insert(key, (lane.stream.offset(), lane.stream.save()));
+        }
+    }
+
     /// Takes one delivery in; appends the observations that it completes.
     pub fn take(&mut self, delivery: &Delivery, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
         match delivery {

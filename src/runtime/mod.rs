@@ -9,7 +9,14 @@
 //! All channels are bounded and all shutdown is channel closure, stage after stage. The same [`intake::Intake`] and [`shard::Shard`]
 //! serve `run`, `replay`, `learn` and `backtest`.
 
+pub mod consequences;
+pub mod couriers;
+pub mod daemon;
 pub mod intake;
+pub mod keeper;
+pub mod pipeline;
 pub mod replay;
 pub mod rulebook;
 pub mod shard;
+pub mod systemd;
+pub mod watch;

@@ -4,6 +4,9 @@
 //! one of the input named first. Threads only move work about; the order in which observations reach the engine is fixed.
 
 use std::collections::VecDeque;
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -18,7 +21,7 @@ use crate::decoder::stream::Item;
 use crate::identity::dictionary::Dictionary;
 use crate::observation::Observation;
 use crate::position::Partition;
-use crate::source::replay::Input;
+use crate::source::replay::{self, CHUNK, Input};
 use crate::source::{Chunk, Delivery};
 
 /// Name of the source that inputs of the command line belong to.
@@ -69,6 +72,7 @@ impl Watch for Tally {
 
 /// One input on its way through decoding.
 struct Lane {
+    partition: Arc<Partition>,
     input: Input,
     intake: Intake,
     tally: Tally,
@@ -84,26 +88,33 @@ impl Lane {
             if self.ended {
                 return None;
             }
-            let partition = self.input.partition().clone();
-            match self.input.read_chunk() {
-                Ok(Some(bytes)) => {
-                    let len = bytes.len() as u64;
-                    let chunk = Chunk { partition, offset: self.offset, bytes, message: false };
-                    self.offset += len;
-                    self.intake.take(&Delivery::Chunk(chunk), &mut out, &mut self.tally);
-                }
-                end => {
-                    if let Err(error) = end {
-                        self.tally.gaps += 1;
-                        self.tally.trouble.push(error.to_string());
-                    }
-                    self.ended = true;
-                    self.intake.take(&Delivery::Closed(partition), &mut out, &mut self.tally);
-                }
+            let (bytes, error) = read_chunk(&mut self.input);
+            if !bytes.is_empty() {
+                let len = bytes.len() as u64;
+                let chunk = Chunk { partition: self.partition.clone(), offset: self.offset, bytes, message: false };
+                self.offset += len;
+                self.intake.take(&Delivery::Chunk(chunk), &mut out, &mut self.tally);
+            } else if error.is_none() {
+                self.ended = true;
+            }
+            if let Some(error) = error {
+                self.tally.gaps += 1;
+                self.tally.trouble.push(error.to_string());
+                self.ended = true;
+            }
+            if self.ended {
+                self.intake.take(&Delivery::Closed(self.partition.clone()), &mut out, &mut self.tally);
             }
         }
         Some(out)
     }
+}
+
+/// The next bytes of an input, full unless it ends; an error comes with what was read before it.
+pub fn read_chunk(input: &mut Input) -> (Vec<u8>, Option<std::io::Error>) {
+    let mut bytes = Vec::with_capacity(CHUNK);
+    let error = input.take(CHUNK as u64).read_to_end(&mut bytes).err();
+    (bytes, error)
 }
 
 /// An input's observations, wherever they are decoded.
@@ -146,10 +157,11 @@ impl Replayer {
         let dictionary = Arc::new(Dictionary::default());
         let mut lanes = Vec::new();
         for path in inputs {
-            let input = Input::open(SOURCE, path).map_err(|error| error.to_string())?;
+            let path = Path::new(path);
+            let input = replay::open(path).map_err(|error| error.to_string())?;
             let mut intake = Intake::new(&rulebook, dictionary.clone());
             intake.set_reading(SOURCE, reading.clone());
-            lanes.push(Lane { input, intake, tally: Tally::default(), offset: 0, ended: false });
+            lanes.push(Lane { partition: replay::partition(SOURCE, path), input, intake, tally: Tally::default(), offset: 0, ended: false });
         }
         let shard = Shard::new(rulebook.clone(), dictionary.clone());
         Ok(Replayer { rulebook, dictionary, lanes, shard, clock: System::default() })
@@ -212,7 +224,7 @@ impl Replayer {
                 alerts += 1;
                 alert(&found);
             }
-            progress(meters.iter().map(|m| m.read()).sum());
+            progress(meters.iter().map(|m| m.read.load(Ordering::Relaxed)).sum());
         };
         merge(&mut feeds, &mut judge);
         let mut summary = Summary { alerts, tokens: shard.engine().tokens(), ..Summary::default() };

@@ -8,8 +8,9 @@ use crate::config::problem::Problem;
 use crate::config::{self, Config};
 use crate::decoder::FORMATS;
 use crate::detect::rule::RuleSet;
-use crate::detect::{RuleLimits, Settings};
+use crate::detect::Settings;
 use crate::identity::inventory::Inventory;
+use crate::identity::policy;
 use crate::observation::Violations;
 use crate::token::TokenId;
 
@@ -46,7 +47,7 @@ impl Rulebook {
         };
         let rules = match &config.rules {
             Some(dir) => RuleSet::load_dir(dir),
-            None => RuleSet::builtin(),
+            None => Ok(RuleSet::builtin()),
         };
         let rules = rules.unwrap_or_else(|found| {
             problems.extend(found);
@@ -57,28 +58,27 @@ impl Rulebook {
 
     /// Joins parts that are known to be sound.
     pub fn new(config: Config, inventory: Inventory, rules: RuleSet) -> Self {
-        let limits: Vec<RuleLimits> = rules.limits();
-        let titles = rules.titles();
+        let titles = rules.rules().iter().map(|rule| rule.title.clone()).collect();
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         let settings = Settings::new(
             micros(config.detect.learning),
             micros(config.detect.group_window),
             config.detect.false_alerts_per_1000_token_days,
-            limits.into(),
+            rules.limits(),
         );
-        let entries = inventory.entries().enumerate().map(|(at, entry)| (TokenId::of(entry.name.as_bytes()), at)).collect();
+        let entries = inventory.entries().iter().enumerate().map(|(at, entry)| (TokenId::of(entry.name.as_bytes()), at)).collect();
         Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), titles, entries }
     }
 
     /// What the inventory says of a token for the face of its alerts.
     pub fn face(&self, token: TokenId) -> Face {
-        let entry = self.entries.get(&token).and_then(|at| self.inventory.entry(*at));
+        let entry = self.entries.get(&token).and_then(|at| self.inventory.get(*at));
         entry.map(|e| Face { owner: e.owner.clone(), contact: e.contact.clone() }).unwrap_or_default()
     }
 
     /// The declared limit that was broken, in words.
     pub fn declared(&self, token: TokenId, broken: Violations) -> Option<String> {
-        let entry = self.entries.get(&token).and_then(|at| self.inventory.entry(*at))?;
-        Some(entry.describe(broken))
+        let entry = self.entries.get(&token).and_then(|at| self.inventory.get(*at))?;
+        Some(policy::describe(entry, broken))
     }
 }

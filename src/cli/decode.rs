@@ -1,0 +1,214 @@
+//! `tokenwatch decode`: one record in, every stage's result out.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::replay::reading;
+use super::{ConfigArg, Failure, say};
+use crate::decoder::Decoded;
+use crate::decoder::render::{Understood, rejected, to_json};
+use crate::decoder::stream::{Item, Stream};
+use crate::event::{Event, Provenance};
+use crate::identity::attribute::Attributor;
+use crate::identity::dictionary::{Dictionary, clean};
+use crate::observation::Evidence;
+use crate::position::{At, Partition};
+use crate::runtime::rulebook::Rulebook;
+use crate::runtime::replay::read_chunk;
+use crate::source::replay;
+
+/// Show what each stage makes of log records.
+#[derive(Debug, Args)]
+pub struct Decode {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Format of the inputs; detected from their content where absent
+    #[arg(short, long, value_name = "NAME")]
+    format: Option<String>,
+    /// One JSON object a record
+    #[arg(long)]
+    json: bool,
+    /// Log files; - is stdin; .gz and .zst are read
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+}
+
+/// Renders the records of one input.
+struct Printer<'a> {
+    out: Box<dyn Write>,
+    partition: Arc<Partition>,
+    attributor: &'a mut Attributor,
+    dictionary: &'a Dictionary,
+    rulebook: &'a Rulebook,
+    json: bool,
+    rejected: u64,
+    failed: Option<Failure>,
+    /// The stream's reason for its choice of decoder, once it is known.
+    because: String,
+}
+
+pub fn run(command: Decode) -> Result<(), Failure> {
+    let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
+    let reading = reading(&rulebook, command.format.as_deref())?;
+    let dictionary = Arc::new(Dictionary::default());
+    let mut rejected = 0;
+    for path in &command.inputs {
+        let path = Path::new(path);
+        let mut input = replay::open(path).map_err(|error| error.to_string())?;
+        let mut attributor = Attributor::new(rulebook.inventory.clone(), rulebook.rules.clone(), dictionary.clone());
+        let mut stream = Stream::new(reading.format, reading.options.clone(), 0);
+        let mut printer = Printer {
+            out: Box::new(BufWriter::new(std::io::stdout().lock())),
+            partition: replay::partition("decode", path),
+            attributor: &mut attributor,
+            dictionary: &dictionary,
+            rulebook: &rulebook,
+            json: command.json,
+            rejected: 0,
+            failed: None,
+            because: String::new(),
+        };
+        let ended = loop {
+            let (bytes, error) = read_chunk(&mut input);
+            stream.feed(&bytes, &mut |item| printer.print(&item));
+            match error {
+                Some(error) => break Err(error.to_string()),
+                None if bytes.is_empty() => break Ok(()),
+                None => {}
+            }
+        };
+        stream.close(&mut |item| printer.print(&item));
+        if let Some((format, because)) = stream.format().filter(|_| !command.json) {
+            printer.because = format!("{}: read as {}: {because}", path.display(), format.name);
+        }
+        let Printer { mut out, failed, because, rejected: here, .. } = printer;
+        rejected += here;
+        out.flush().map_err(|error| format!("cannot write the output: {error}"))?;
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        if !because.is_empty() {
+            eprintln!("{because}");
+        }
+        ended?;
+    }
+    if rejected > 0 && !command.json {
+        eprintln!("{rejected} records could not be read");
+    }
+    Ok(())
+}
+
+impl Printer<'_> {
+    fn print(&mut self, item: &Item<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        let at = At { partition: self.partition.clone(), offset: item.offset, len: item.len };
+        let result = match &item.decoded {
+            Decoded::Skip(_) => Ok(()),
+            Decoded::Reject(reason) => {
+                self.rejected += 1;
+                let shown = if self.json { rejected(reason, &at).to_string() } else { self.explain_reject(item, reason) };
+                say(&mut *self.out, format_args!("{shown}"))
+            }
+            Decoded::Event(event) => {
+                let shown = if self.json { self.as_json(item, event, &at) } else { self.explain(item, event, &at) };
+                say(&mut *self.out, format_args!("{shown}"))
+            }
+        };
+        self.failed = result.err();
+    }
+
+    fn as_json(&mut self, item: &Item<'_>, event: &Event<'_>, at: &At) -> String {
+        let meaning = self.attributor.meaning(event);
+        // A claimed name never chooses the token.
+        let token = self.attributor.attribute(event).filter(|who| who.provenance != Provenance::Claimed);
+        let token = token.map(|who| self.dictionary.token(who.token));
+        let shape = meaning.shape.as_deref();
+        let objects: Vec<String> = meaning.scopes.iter().map(|(_, _, name)| name.text(shape).to_owned()).collect();
+        let understood = Understood {
+            token: token.as_deref(),
+            shape: shape.map(|s| &*s.text),
+            operation: event.statement.is_some().then_some(meaning.operation),
+            objects: &objects,
+        };
+        to_json(item.format.name, event, &understood, at).to_string()
+    }
+
+    fn explain_reject(&self, item: &Item<'_>, reason: &str) -> String {
+        let begins: String = clean(&String::from_utf8_lossy(item.raw.get(..80.min(item.raw.len())).unwrap_or_default()));
+        format!(
+            "record    byte {}, {} bytes, read as {}\nrejected  {reason}\nbegins    {begins}\n",
+            item.offset, item.len, item.format.name
+        )
+    }
+
+    fn explain(&mut self, item: &Item<'_>, event: &Event<'_>, at: &At) -> String {
+        let mut lines = Vec::new();
+        let mut line = |stage: &str, text: String| lines.push(format!("{stage:<12}{}", clean(&text)));
+        let cut = if event.truncated { ", cut" } else { "" };
+        line("record", format!("{} byte {}, {} bytes{cut}", at.partition.label, item.offset, item.len));
+        let forgeable = if item.format.forgeable { " (clients may write into this format: it alerts, it never revokes)" } else { "" };
+        line("decoder", format!("{}{forgeable}", item.format.name));
+        if let Some(suspect) = event.suspect {
+            line("suspect", format!("{suspect}; it names no token"));
+        }
+        line("event", format!("{:?} at {}, outcome {:?}", event.kind, event.time, event.outcome).to_lowercase());
+        let mut place = Vec::new();
+        place.extend(event.address.map(|a| format!("address {a} (observed)")));
+        place.extend(event.port.map(|p| format!("port {p}")));
+        place.extend(event.database.map(|d| format!("database {d}")));
+        place.extend(event.client.map(|c| format!("client \"{c}\" (claimed)")));
+        place.extend(event.session.map(|s| format!("session {s}")));
+        place.extend(event.code.map(|c| format!("code {c}")));
+        place.extend(event.rows.map(|r| format!("{r} rows")));
+        place.extend(event.duration_us.map(|us| format!("{} ms", us as f64 / 1000.0)));
+        if !place.is_empty() {
+            line("fields", place.join(", "));
+        }
+        match event.principal {
+            None => line("principal", "none: this record is no act of a token".to_owned()),
+            Some(p) => line("principal", format!("{} ({:?})", p.name, p.provenance).to_lowercase()),
+        }
+        let meaning = self.attributor.meaning(event);
+        let shape = meaning.shape.clone();
+        if let Some(shape) = &shape {
+            line("shape", shape.text.to_string());
+        }
+        let scopes: Vec<String> = meaning.scopes.iter().map(|(op, _, name)| format!("{op} {}", name.text(shape.as_deref()))).collect();
+        if !scopes.is_empty() {
+            line("scope", scopes.join(", "));
+        }
+        let evidence = Evidence { partition: at.partition.clone(), offset: at.offset, len: at.len };
+        match self.attributor.observe(event, evidence, item.format.forgeable) {
+            None => line("token", "none".to_owned()),
+            Some(seen) => {
+                let how = if seen.acting { "acting" } else { "only claimed: somebody acted against it, it did not act" };
+                line("token", format!("{} ({how})", self.dictionary.token(seen.token)));
+                if !seen.violations.is_empty() {
+                    let broken = [
+                        (crate::observation::Violations::NETWORK, "networks"),
+                        (crate::observation::Violations::SCOPE, "scope"),
+                        (crate::observation::Violations::HOURS, "hours"),
+                        (crate::observation::Violations::EXPIRED, "expires_at"),
+                        (crate::observation::Violations::REVOKED, "revoked_at"),
+                        (crate::observation::Violations::CANARY, "canary"),
+                    ];
+                    let named: Vec<&str> = broken.iter().filter(|(bit, _)| seen.violations.contains(*bit)).map(|(_, name)| *name).collect();
+                    line("policy", format!("breaks {}", named.join(", ")));
+                }
+                let rules: Vec<&str> =
+                    seen.rules.iter().filter_map(|r| self.rulebook.titles.get(usize::from(*r))).map(String::as_str).collect();
+                if !rules.is_empty() {
+                    line("rules", format!("may match: {}", rules.join("; ")));
+                }
+                let watched: Vec<&str> = crate::detect::DETECTORS.iter().map(|d| d.name).collect();
+                line("detectors", format!("judged beside its baseline by {}", watched.join(", ")));
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+}

@@ -1,0 +1,218 @@
+//! `tokenwatch tokens`: which tokens exist, who owns them, what they do.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::table::Table;
+use super::{ConfigArg, Failure};
+use crate::alert::explain::Explainer;
+use crate::baseline::network::of_key;
+use crate::baseline::{Baseline, scope_object, scope_operation};
+use crate::detect::Mode;
+use crate::identity::dictionary::Dictionary;
+use crate::runtime::rulebook::Rulebook;
+use crate::runtime::shard::Shard;
+use crate::store::Store;
+use crate::token::TokenId;
+
+/// The inventory of tokens: declared and seen.
+#[derive(Debug, Subcommand)]
+pub enum Tokens {
+    /// All tokens: declared, seen, or both
+    #[command(after_help = "Example: tokenwatch tokens list")]
+    List(List),
+    /// What is usual for one token
+    #[command(after_help = "Example: tokenwatch tokens show billing")]
+    Show(Show),
+}
+
+/// Which tokens.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which token.
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Its name
+    name: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the inventory.
+pub struct Line {
+    pub name: String,
+    pub declared: bool,
+    pub owner: Option<String>,
+    pub baseline: Option<Baseline>,
+}
+
+pub fn run(command: Tokens) -> Result<(), Failure> {
+    match command {
+        Tokens::List(command) => {
+            let (rulebook, shard, dictionary) = load(&command.config)?;
+            let lines = inventory(&rulebook, &shard, &dictionary);
+            if command.json {
+                for line in &lines {
+                    super::say(&mut std::io::stdout().lock(), format_args!("{}", as_json(line, &shard, &dictionary)))?;
+                }
+                return Ok(());
+            }
+            table(&lines, &shard, &dictionary).print();
+            Ok(())
+        }
+        Tokens::Show(command) => {
+            let (rulebook, shard, dictionary) = load(&command.config)?;
+            let lines = inventory(&rulebook, &shard, &dictionary);
+            let Some(line) = lines.iter().find(|l| l.name == command.name) else {
+                let near = crate::config::problem::suggest(&command.name, lines.iter().map(|l| l.name.as_str()));
+                return Err(Failure::Usage(format!("no token \"{}\"; {near}", command.name)));
+            };
+            if command.json {
+                println!("{}", as_json(line, &shard, &dictionary));
+            } else {
+                print!("{}", describe(line, &shard, &dictionary));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Baselines and names as the last checkpoint left them. Without a store the declared tokens alone are shown.
+fn load(config: &ConfigArg) -> Result<(std::sync::Arc<Rulebook>, Shard, std::sync::Arc<Dictionary>), Failure> {
+    let rulebook = Rulebook::load(config.config.as_deref()).map_err(Failure::problems)?;
+    let dictionary = std::sync::Arc::new(Dictionary::default());
+    let mut shard = Shard::new(rulebook.clone(), dictionary.clone());
+    match Store::open_read_only(&rulebook.config.state_dir) {
+        Ok(store) => read_store(&store, &mut shard, &dictionary).map_err(|error| error.to_string())?,
+        Err(crate::store::StoreError::Missing { .. }) if !rulebook.inventory.entries().is_empty() => {}
+        Err(error) => return Err(Failure::Usage(error.to_string())),
+    }
+    Ok((rulebook, shard, dictionary))
+}
+
+/// Puts all baselines, words and names of a store back.
+pub fn read_store(store: &Store, shard: &mut Shard, dictionary: &Dictionary) -> Result<(), crate::store::StoreError> {
+    store.load_words(&mut |id, text| dictionary.load_word(id, text))?;
+    store.load_tokens(&mut |id, name| dictionary.load_token(id, name))?;
+    store.load_baselines(&mut |token, record| {
+        shard.load(token, record);
+    })
+}
+
+/// Declared tokens joined with those that were seen, by name.
+pub fn inventory(rulebook: &Rulebook, shard: &Shard, dictionary: &Dictionary) -> Vec<Line> {
+    let mut lines: Vec<Line> = shard
+        .engine()
+        .baselines()
+        .map(|(id, baseline)| {
+            let name = dictionary.token(id).to_string();
+            let entry = rulebook.inventory.by_name(&name).and_then(|at| rulebook.inventory.get(at));
+            Line { declared: entry.is_some(), owner: entry.and_then(|e| e.owner.clone()), name, baseline: Some(baseline.clone()) }
+        })
+        .collect();
+    for entry in rulebook.inventory.entries() {
+        if shard.engine().get(TokenId::of(entry.name.as_bytes())).is_none() {
+            lines.push(Line { name: entry.name.clone(), declared: true, owner: entry.owner.clone(), baseline: None });
+        }
+    }
+    lines.sort_by(|a, b| a.name.cmp(&b.name));
+    lines
+}
+
+/// The inventory as a table.
+pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
+    let mut table = Table::new(&["TOKEN", "OWNER", "STATE", "EVENTS", "DAYS", "LAST USED", "NETWORKS", "USES"]);
+    let explainer = explainer(dictionary);
+    for line in lines {
+        let mut cells = vec![line.name.clone(), line.owner.clone().unwrap_or_else(|| "-".to_owned())];
+        match &line.baseline {
+            None => cells.extend(["never used", "0", "0", "-", "-", "-"].map(str::to_owned)),
+            Some(b) => {
+                let state = match shard.engine().mode(b, b.last_seen) {
+                    Mode::Learning => "learning",
+                    Mode::Enforcing => "watched",
+                };
+                let networks: Vec<String> = b.networks.top(2).iter().map(|e| explainer.prefix(e.key)).collect();
+                let uses: Vec<String> = b.scopes.top(3).iter().map(|e| explainer.scope(e.key)).collect();
+                cells.extend([
+                    state.to_owned(),
+                    b.events.to_string(),
+                    b.active_days.to_string(),
+                    b.last_seen.to_string().chars().take(16).collect(),
+                    more(networks, b.networks.len()),
+                    more(uses, b.scopes.len()),
+                ]);
+            }
+        }
+        table.row(cells);
+    }
+    table
+}
+
+fn more(mut shown: Vec<String>, all: usize) -> String {
+    if all > shown.len() {
+        shown.push(format!("+{}", all - shown.len()));
+    }
+    if shown.is_empty() { "-".to_owned() } else { shown.join(", ") }
+}
+
+fn explainer(dictionary: &Dictionary) -> Explainer<'_> {
+    Explainer { dictionary, rules: &[], declared: &|_, _| None }
+}
+
+fn describe(line: &Line, shard: &Shard, dictionary: &Dictionary) -> String {
+    let mut out = format!("{}\n  owner     {}\n", line.name, line.owner.as_deref().unwrap_or("nobody; add it to the inventory"));
+    out.push_str(&format!("  declared  {}\n", if line.declared { "yes" } else { "no" }));
+    let Some(b) = &line.baseline else {
+        out.push_str("  used      never\n");
+        return out;
+    };
+    let explainer = explainer(dictionary);
+    out.push_str(&format!("  state     {:?}, {} events in {} active days\n", shard.engine().mode(b, b.last_seen), b.events, b.active_days));
+    out.push_str(&format!("  seen      {} to {}\n", b.first_seen, b.last_seen));
+    let mut section = |title: &str, values: Vec<(String, u32)>| {
+        out.push_str(&format!("  {title}\n"));
+        for (value, count) in values {
+            out.push_str(&format!("    {count:>9}  {value}\n"));
+        }
+    };
+    section("networks", b.networks.top(10).iter().map(|e| (explainer.prefix(e.key), e.count)).collect());
+    section("addresses", b.addresses.top(10).iter().map(|e| (explainer.network(of_key(e.key)), e.count)).collect());
+    section("clients", b.clients.top(10).iter().map(|e| (dictionary.word(e.key).to_string(), e.count)).collect());
+    section("scope", b.scopes.top(30).iter().map(|e| (explainer.scope(e.key), e.count)).collect());
+    let hours: Vec<String> = b.hours.iter().enumerate().filter(|(_, n)| **n > 0).map(|(h, _)| format!("{h:02}")).collect();
+    out.push_str(&format!("  hours     {} UTC\n  busiest   {} queries in an hour\n", hours.join(" "), b.rate.record.max(b.rate.count)));
+    out
+}
+
+fn as_json(line: &Line, shard: &Shard, dictionary: &Dictionary) -> serde_json::Value {
+    let explainer = explainer(dictionary);
+    let mut value = json!({ "token": line.name, "declared": line.declared, "owner": line.owner });
+    if let (Some(b), Some(map)) = (&line.baseline, value.as_object_mut()) {
+        map.insert("mode".into(), json!(shard.engine().mode(b, b.last_seen)));
+        map.insert("events".into(), json!(b.events));
+        map.insert("active_days".into(), json!(b.active_days));
+        map.insert("first_seen".into(), json!(b.first_seen.to_string()));
+        map.insert("last_seen".into(), json!(b.last_seen.to_string()));
+        map.insert("networks".into(), json!(b.networks.top(64).iter().map(|e| explainer.prefix(e.key)).collect::<Vec<_>>()));
+        map.insert("clients".into(), json!(b.clients.top(64).iter().map(|e| dictionary.word(e.key).to_string()).collect::<Vec<_>>()));
+        let scopes: Vec<_> = b
+            .scopes
+            .top(usize::MAX)
+            .iter()
+            .map(|e| json!({ "operation": scope_operation(e.key), "object": &*dictionary.word(scope_object(e.key)), "count": e.count }))
+            .collect();
+        map.insert("scope".into(), json!(scopes));
+    }
+    value
+}

@@ -1,0 +1,401 @@
+//! The daemon: the only file that knows every part. Starts the stages from the store to the sources, and stops them the other way.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::couriers::Couriers;
+use super::intake::Intake;
+use super::keeper::{Keeper, Parcel};
+use super::pipeline::{Control, IntakeThread, ToShard, start_shard};
+use super::rulebook::Rulebook;
+use super::shard::Shard;
+use super::systemd;
+use super::watch::{LastSeen, Meter};
+use crate::clock::{Clock, System};
+use crate::config::{self, SourceKind};
+use crate::http::{self, Health};
+use crate::identity::dictionary::Dictionary;
+use crate::position::{Checkpoint, Position};
+use crate::source::file::FileSource;
+use crate::source::kafka::KafkaSource;
+use crate::source::stdin::StdinSource;
+use crate::source::{Bookmarks, Delivery, Source, Stop};
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
+use crate::token::TokenId;
+
+/// Chunks (of at most 256 KiB) that wait for the intake.
+const DELIVERIES: usize = 32;
+/// Batches that wait for a shard.
+const BATCHES: usize = 64;
+/// Parcels that wait for the keeper.
+const PARCELS: usize = 256;
+/// A source that gives nothing for this long is named in the log.
+const SILENT: Duration = Duration::from_secs(15 * 60);
+/// Stages are given this long to end before the process ends without them; nothing is lost, it is read again.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Sources of one generation of the configuration.
+struct Running {
+    stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+    names: Vec<String>,
+}
+
+/// A running daemon.
+struct Daemon {
+    path: Option<PathBuf>,
+    rulebook: Arc<ArcSwap<Rulebook>>,
+    clock: Arc<System>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    last_seen: LastSeen,
+    deliveries: Sender<Delivery>,
+    control: Sender<Control>,
+    parcels: Sender<Parcel>,
+    stored: Arc<AtomicU64>,
+    tokens: Arc<[AtomicU64]>,
+    sources: Running,
+    intake: JoinHandle<()>,
+    shards: Vec<JoinHandle<()>>,
+    keeper: JoinHandle<Result<(), StoreError>>,
+    couriers: Couriers,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// In words: what failed, where, what to do.
+pub async fn run(path: Option<PathBuf>) -> Result<(), String> {
+    let rulebook = Rulebook::load(path.as_deref())
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    if rulebook.config.sources.is_empty() {
+        return Err(format!("nothing to read: add a [[source]] to {}", shown(path.as_deref())));
+    }
+    let mut hangup = signal(SignalKind::hangup()).map_err(|e| e.to_string())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+
+    let listener = match rulebook.config.http {
+        Some(listen) => Some(http::bind(listen).await?),
+        None => None,
+    };
+    let mut daemon = Daemon::start(path, rulebook)?;
+    let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = listener.map(|listener| {
+        let refresh = daemon.refresher();
+        let (metrics, health) = (daemon.metrics.clone(), daemon.health.clone());
+        tokio::spawn(http::serve(listener, metrics, health, refresh, async {
+            let _ = stopped.await;
+        }))
+    });
+    daemon.health.ready.store(true, Ordering::SeqCst);
+    daemon.health.alive.store(true, Ordering::SeqCst);
+    systemd::ready("watching");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), sources = daemon.sources.names.len(), "ready");
+
+    let mut tick = tokio::time::interval(systemd::watchdog().map_or(Duration::from_secs(5), |every| every / 3).min(Duration::from_secs(5)));
+    let mut failed = None;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => daemon.reload().await,
+            _ = tick.tick() => {
+                daemon.look_for_silence();
+                if daemon.keeper.is_finished() || daemon.couriers.broken() {
+                    failed = Some("the store failed".to_owned());
+                    break;
+                }
+                if daemon.intake.is_finished() || daemon.shards.iter().any(JoinHandle::is_finished) {
+                    failed = Some("a stage of the pipeline has ended; this is a bug, please report it with the log".to_owned());
+                    break;
+                }
+                systemd::alive();
+            }
+        }
+    }
+    systemd::stopping();
+    daemon.health.ready.store(false, Ordering::SeqCst);
+    tracing::info!("stopping");
+    let ended = daemon.stop().await;
+    let _ = stop_http.send(());
+    if let Some(server) = server {
+        let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    }
+    match (ended, failed) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(failed)) => Err(failed),
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(|| "a configuration file and name it with --config".to_owned(), |p| p.display().to_string())
+}
+
+/// The offset that a checkpoint's decoder state belongs to.
+fn offset_of(position: &Position) -> u64 {
+    match position {
+        Position::File(file) => file.offset,
+        Position::Kafka { offset } => u64::try_from(*offset).unwrap_or(0),
+    }
+}
+
+/// Starts the threads of all sources at their checkpoints.
+fn start_sources(
+    sources: &[config::Source],
+    checkpoints: &[Checkpoint],
+    out: &Sender<Delivery>,
+) -> Result<(Running, BTreeMap<String, Arc<dyn Bookmarks>>), String> {
+    let stop = Stop::default();
+    let (mut threads, mut names, mut bookmarks) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for source in sources {
+        let resume: Vec<Checkpoint> = checkpoints.iter().filter(|c| c.source == source.name).cloned().collect();
+        let (running, marks): (Box<dyn Source>, Arc<dyn Bookmarks>) = match &source.kind {
+            SourceKind::File { include, exclude, start } => {
+                FileSource::new(source.name.clone(), include.clone(), exclude.clone(), *start, resume, crate::source::file::Tuning::default())
+            }
+            SourceKind::Kafka(kafka) => KafkaSource::new(&source.name, kafka, resume)?,
+            SourceKind::Stdin => StdinSource::new(&source.name),
+        };
+        let (out, stop) = (out.clone(), stop.clone());
+        let thread = std::thread::Builder::new()
+            .name(format!("source-{}", source.name))
+            .spawn(move || running.run(out, stop))
+            .map_err(|error| format!("cannot start the source {}: {error}", source.name))?;
+        threads.push(thread);
+        names.push(source.name.clone());
+        bookmarks.insert(source.name.clone(), marks);
+    }
+    Ok((Running { stop, threads, names }, bookmarks))
+}
+
+impl Running {
+    fn stop(self) {
+        self.stop.stop();
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a source has failed; this is a bug, please report it with the log");
+            }
+        }
+    }
+}
+
+impl Daemon {
+    fn start(path: Option<PathBuf>, rulebook: Arc<Rulebook>) -> Result<Self, String> {
+        let clock = Arc::new(System::default());
+        let metrics = Arc::new(Metrics::new().map_err(|e| e.to_string())?);
+        let store = Store::open(&rulebook.config.state_dir).map_err(|e| e.to_string())?;
+        let dictionary = Arc::new(Dictionary::default());
+        let count = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).clamp(1, 64);
+        let mut shards: Vec<Shard> = (0..count).map(|_| Shard::new(rulebook.clone(), dictionary.clone())).collect();
+        load(&store, &mut shards, &dictionary).map_err(|e| e.to_string())?;
+        let checkpoints = store.load_checkpoints().map_err(|e| e.to_string())?;
+
+        let (deliveries, from_sources) = bounded(DELIVERIES);
+        let (control, to_intake) = bounded(4);
+        let (parcels, to_keeper) = bounded(PARCELS);
+        let (running, bookmarks) = start_sources(&rulebook.config.sources, &checkpoints, &deliveries)?;
+        for name in &running.names {
+            metrics.source_up.with_label_values(&[name]).set(1);
+        }
+        let rulebook_cell = Arc::new(ArcSwap::from(rulebook.clone()));
+        let couriers = Couriers::start(&rulebook.config, clock.clone())?;
+        let stored = Arc::new(AtomicU64::new(0));
+        let keeper = Keeper {
+            store,
+            dictionary: dictionary.clone(),
+            bookmarks,
+            shards: count,
+            consequences: consequences(rulebook_cell.clone(), clock.clone(), metrics.clone()),
+            wake: couriers.waker(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            stored: stored.clone(),
+        };
+        let keeper = spawn("keeper", move || keeper.run(&to_keeper))?;
+        let tokens: Arc<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
+        for (number, shard) in shards.into_iter().enumerate() {
+            let (inbox, messages): (Sender<ToShard>, Receiver<ToShard>) = bounded(BATCHES);
+            let thread = start_shard(number, shard, messages, parcels.clone(), metrics.clone(), tokens.clone());
+            threads.push(thread.map_err(|e| format!("cannot start a shard: {e}"))?);
+            inboxes.push(inbox);
+        }
+        let mut intake = Intake::new(&rulebook, dictionary.clone());
+        for checkpoint in checkpoints {
+            intake.restore(&checkpoint.key, offset_of(&checkpoint.position), checkpoint.state);
+        }
+        let last_seen: LastSeen = Arc::new(Mutex::new(running.names.iter().map(|name| (name.clone(), clock.monotonic())).collect()));
+        let intake = IntakeThread {
+            intake,
+            deliveries: from_sources,
+            control: to_intake,
+            shards: inboxes,
+            keeper: parcels.clone(),
+            meter: Meter::new(metrics.clone(), last_seen.clone()),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+        };
+        let intake = intake.start().map_err(|e| format!("cannot start the intake: {e}"))?;
+        metrics.reload_success.set(1);
+        metrics.reload_success_time.set(clock.now().0 as f64 / 1e6);
+        Ok(Daemon {
+            path,
+            rulebook: rulebook_cell,
+            clock,
+            metrics,
+            health: Arc::default(),
+            last_seen,
+            deliveries,
+            control,
+            parcels,
+            stored,
+            tokens,
+            sources: running,
+            intake,
+            shards: threads,
+            keeper,
+            couriers,
+        })
+    }
+
+    /// Brings gauges up to date before a scrape.
+    fn refresher(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let (metrics, last_seen, clock, tokens) = (self.metrics.clone(), self.last_seen.clone(), self.clock.clone(), self.tokens.clone());
+        let outbox = self.couriers.counter();
+        Arc::new(move || {
+            let now = clock.monotonic();
+            if let Ok(seen) = last_seen.lock() {
+                for (source, at) in seen.iter() {
+                    metrics.source_silent_seconds.with_label_values(&[source]).set(now.saturating_sub(*at).as_secs_f64());
+                }
+            }
+            let known: u64 = tokens.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+            metrics.tokens.with_label_values(&["known"]).set(i64::try_from(known).unwrap_or(i64::MAX));
+            outbox(&metrics);
+        })
+    }
+
+    /// A source that has fallen silent is named once, and once more when it speaks again.
+    fn look_for_silence(&self) {
+        let now = self.clock.monotonic();
+        let Ok(mut seen) = self.last_seen.lock() else { return };
+        for (source, at) in seen.iter_mut() {
+            let silent = now.saturating_sub(*at);
+            if silent >= SILENT && silent < SILENT + Duration::from_secs(5) {
+                tracing::warn!(source = %source, minutes = silent.as_secs() / 60, "the source is silent: is the database still logging, and to the same place?");
+            }
+        }
+    }
+
+    /// Takes the configuration, inventory and rules as they are now. If any is wrong all stay as they were.
+    async fn reload(&mut self) {
+        systemd::reloading();
+        match self.try_reload().await {
+            Ok(()) => {
+                self.metrics.reload_success.set(1);
+                self.metrics.reload_success_time.set(self.clock.now().0 as f64 / 1e6);
+                tracing::info!("the configuration is reloaded");
+            }
+            Err(why) => {
+                self.metrics.reload_success.set(0);
+                tracing::error!("the new configuration is not taken, the old one stays in force:\n{why}");
+            }
+        }
+        systemd::ready("watching");
+    }
+
+    async fn try_reload(&mut self) -> Result<(), String> {
+        let new = Rulebook::load(self.path.as_deref())
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        let old = self.rulebook.load_full();
+        if new.config.state_dir != old.config.state_dir || new.config.http != old.config.http {
+            return Err("[state] dir and [http] listen take effect only after a restart (systemctl restart tokenwatch)".to_owned());
+        }
+        if new.config.sources.is_empty() {
+            return Err("nothing to read: the new configuration has no [[source]]".to_owned());
+        }
+        let sources_changed = format!("{:?}", new.config.sources) != format!("{:?}", old.config.sources);
+        self.couriers.reload(&new.config).await?;
+        self.rulebook.store(new.clone());
+        self.control.send(Control::Reload(new.clone())).map_err(|_| "the intake has ended".to_owned())?;
+        if sources_changed { self.restart_sources(&new) } else { Ok(()) }
+    }
+
+    /// Stops all sources, waits until what they gave is stored, and starts the new ones where the old ones ended.
+    fn restart_sources(&mut self, new: &Rulebook) -> Result<(), String> {
+        let ended = "a stage of the pipeline has ended".to_owned();
+        let nothing = Running { stop: Stop::default(), threads: Vec::new(), names: Vec::new() };
+        std::mem::replace(&mut self.sources, nothing).stop();
+        let (done, answer) = bounded(1);
+        self.control.send(Control::Restart(done)).map_err(|_| ended.clone())?;
+        let epoch = answer.recv_timeout(GRACE).map_err(|_| ended.clone())?;
+        let deadline = self.clock.monotonic() + GRACE;
+        while self.stored.load(Ordering::SeqCst) < epoch {
+            if self.clock.monotonic() > deadline {
+                return Err("the last positions could not be stored in time; restart the daemon".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let store = Store::open_read_only(&new.config.state_dir).map_err(|e| e.to_string())?;
+        let checkpoints = store.load_checkpoints().map_err(|e| e.to_string())?;
+        let (running, bookmarks) = start_sources(&new.config.sources, &checkpoints, &self.deliveries)?;
+        self.parcels.send(Parcel::Sources(bookmarks)).map_err(|_| ended)?;
+        self.sources = running;
+        Ok(())
+    }
+
+    /// Closes the channels from the front: each stage ends when the one before it has, and has taken in all that was on its way.
+    async fn stop(self) -> Result<(), String> {
+        let Daemon { sources, deliveries, control, parcels, intake, shards, keeper, couriers, .. } = self;
+        let ended = tokio::task::spawn_blocking(move || {
+            sources.stop();
+            drop((deliveries, control, parcels));
+            let _ = intake.join();
+            for shard in shards {
+                let _ = shard.join();
+            }
+            keeper.join().map_err(|_| "the keeper has failed; this is a bug, please report it with the log".to_owned())?.map_err(|e| e.to_string())
+        });
+        let result = match tokio::time::timeout(GRACE, ended).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the stages did not end in time; what they had not stored is read again at the next start".to_owned()),
+        };
+        couriers.stop().await;
+        result
+    }
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, String> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| format!("cannot start the thread {name}: {error}"))
+}
+
+/// Puts names and baselines back, each baseline into the shard that owns it.
+pub fn load(store: &Store, shards: &mut [Shard], dictionary: &Dictionary) -> Result<(), StoreError> {
+    store.load_words(&mut |id, text| dictionary.load_word(id, text))?;
+    store.load_tokens(&mut |id, name| dictionary.load_token(id, name))?;
+    let count = shards.len();
+    let mut unreadable = 0u64;
+    store.load_baselines(&mut |token: TokenId, record: &[u8]| {
+        if let Some(shard) = shards.get_mut(token.shard(count))
+            && !shard.load(token, record)
+        {
+            unreadable += 1;
+        }
+    })?;
+    if unreadable > 0 {
+        tracing::warn!(unreadable, "baselines of another version cannot be read; these tokens learn anew");
+    }
+    Ok(())
+}

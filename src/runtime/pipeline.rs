@@ -1,0 +1,203 @@
+//! The threads of the daemon between sources and store, and the barrier that makes a consistent cut through them.
+//!
+//! Every second the intake notes where each partition stands and sends a barrier down the same channels as the observations. A shard
+//! that meets it hands its dirty baselines to the keeper. All observations before the barrier, and none after it, are in the
+//! records that are stored with those positions.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::intake::Intake;
+use super::keeper::Parcel;
+use super::rulebook::Rulebook;
+use super::shard::Shard;
+use super::watch::Meter;
+use crate::clock::Clock;
+use crate::observation::Observation;
+use crate::source::Delivery;
+use crate::telemetry::metrics::Metrics;
+
+/// Time between barriers: what is replayed after a crash, at most.
+pub const EPOCH: Duration = Duration::from_secs(1);
+
+/// What flows to a shard.
+pub enum ToShard {
+    Batch(Vec<Observation>),
+    Barrier(u64),
+    Reload(Arc<Rulebook>),
+}
+
+/// What flows to the intake beside deliveries.
+pub enum Control {
+    Reload(Arc<Rulebook>),
+    /// All sources have stopped and will start anew: take in what is queued, write a last barrier, forget the partitions (their state
+    /// is kept for the new sources), and answer with the barrier's number.
+    Restart(Sender<u64>),
+}
+
+/// Starts the owner thread of one shard.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn start_shard(
+    number: usize,
+    mut shard: Shard,
+    inbox: Receiver<ToShard>,
+    keeper: Sender<Parcel>,
+    metrics: Arc<Metrics>,
+    tokens: Arc<[std::sync::atomic::AtomicU64]>,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
+        let count = |shard: &Shard| {
+            if let Some(cell) = tokens.get(number) {
+                cell.store(shard.engine().tokens() as u64, std::sync::atomic::Ordering::Relaxed);
+            }
+        };
+        count(&shard);
+        for message in inbox {
+            match message {
+                ToShard::Batch(batch) => {
+                    let alerts = shard.step(&batch, &mut |finding| metrics.findings.with_label_values(&[&finding.detector]).inc());
+                    for alert in alerts {
+                        if keeper.send(Parcel::Alert(Box::new(alert))).is_err() {
+                            return;
+                        }
+                    }
+                }
+                ToShard::Barrier(epoch) => {
+                    count(&shard);
+                    if keeper.send(Parcel::Dirty { epoch, records: shard.take_dirty() }).is_err() {
+                        return;
+                    }
+                }
+                ToShard::Reload(rulebook) => shard.reload(rulebook),
+            }
+        }
+    })
+}
+
+/// The intake's thread: takes deliveries in until every source is gone.
+pub struct IntakeThread {
+    pub intake: Intake,
+    pub deliveries: Receiver<Delivery>,
+    pub control: Receiver<Control>,
+    pub shards: Vec<Sender<ToShard>>,
+    pub keeper: Sender<Parcel>,
+    pub meter: Meter,
+    pub metrics: Arc<Metrics>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl IntakeThread {
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
+            // A failed send means that the stage behind is gone, and so is the process in a moment.
+            if self.run().is_none() {
+                tracing::error!("a stage behind the intake has ended; stopping");
+            }
+        })
+    }
+
+    fn run(mut self) -> Option<()> {
+        let mut epoch = 0u64;
+        let mut last_barrier = self.clock.monotonic();
+        let mut out = Vec::new();
+        loop {
+            let waited = self.clock.monotonic() - last_barrier;
+            let ended = match self.deliveries.recv_timeout(EPOCH.saturating_sub(waited).min(Duration::from_millis(200))) {
+                Ok(delivery) => {
+                    self.intake.take(&delivery, &mut out, &mut self.meter);
+                    // What has queued up meanwhile goes along in the same batch.
+                    for delivery in self.deliveries.try_iter().take(15) {
+                        self.intake.take(&delivery, &mut out, &mut self.meter);
+                    }
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            let now = self.clock.monotonic();
+            self.measure(&out);
+            self.send(&mut out)?;
+            self.meter.publish(now);
+            for control in self.control.clone().try_iter() {
+                match control {
+                    Control::Reload(rulebook) => {
+                        self.intake.reload(&rulebook);
+                        for shard in &self.shards {
+                            shard.send(ToShard::Reload(rulebook.clone())).ok()?;
+                        }
+                    }
+                    Control::Restart(done) => {
+                        for delivery in self.deliveries.clone().try_iter() {
+                            self.intake.take(&delivery, &mut out, &mut self.meter);
+                        }
+                        self.send(&mut out)?;
+                        epoch += 1;
+                        self.barrier(epoch, true)?;
+                        self.intake.restart();
+                        let _ = done.send(epoch);
+                    }
+                }
+            }
+            if ended || now - last_barrier >= EPOCH {
+                last_barrier = now;
+                epoch += 1;
+                self.barrier(epoch, false)?;
+            }
+            if ended {
+                return Some(());
+            }
+        }
+    }
+
+    /// From an event's own time to its judgement, which begins now. Events of more than an hour ago are a backlog, not a delay.
+    fn measure(&self, batch: &[Observation]) {
+        let now = self.clock.now();
+        for seen in batch {
+            let delay = now.0.saturating_sub(seen.time.0);
+            if (0..3_600_000_000).contains(&delay) {
+                self.metrics.event_delay_seconds.observe(delay as f64 / 1e6);
+            }
+        }
+    }
+
+    fn send(&self, out: &mut Vec<Observation>) -> Option<()> {
+        if out.is_empty() {
+            return Some(());
+        }
+        if let [only] = self.shards.as_slice() {
+            return only.send(ToShard::Batch(std::mem::take(out))).ok();
+        }
+        let mut parts: Vec<Vec<Observation>> = self.shards.iter().map(|_| Vec::new()).collect();
+        for seen in out.drain(..) {
+            if let Some(part) = parts.get_mut(seen.token.shard(self.shards.len())) {
+                part.push(seen);
+            }
+        }
+        for (shard, part) in self.shards.iter().zip(parts) {
+            if !part.is_empty() {
+                shard.send(ToShard::Batch(part)).ok()?;
+            }
+        }
+        Some(())
+    }
+
+    /// Nothing moved, nothing to store: an idle daemon writes nothing, unless somebody waits for it.
+    fn barrier(&mut self, epoch: u64, always: bool) -> Option<()> {
+        let marks = self.intake.marks();
+        let gaps = self.meter.take_gaps();
+        if !always && marks.is_empty() && gaps.is_empty() {
+            return Some(());
+        }
+        for shard in &self.shards {
+            shard.send(ToShard::Barrier(epoch)).ok()?;
+        }
+        self.keeper.send(Parcel::Marks { epoch, marks, gaps }).ok()
+    }
+}
