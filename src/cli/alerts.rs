@@ -142,7 +142,7 @@ fn show(command: &Show) -> Result<(), Failure> {
         println!("  {:<22} {} after {} tries", delivery.destination, delivery.state, delivery.attempts);
     }
     for action in store.actions(Some(&alert.id), 20).map_err(|error| error.to_string())? {
-        println!("  {:<22} {}: {}", action.responder, action.state, action.reason);
+        println!("  {:<22} {}: {}", action.responder, action.state.name(), action.reason);
     }
     Ok(())
 }

@@ -101,6 +101,11 @@ pub fn run(command: Decode) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The name of an enum's variant as JSON has it.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 impl Printer<'_> {
     fn print(&mut self, item: &Item<'_>) {
         if self.failed.is_some() {
@@ -156,7 +161,7 @@ impl Printer<'_> {
         if let Some(suspect) = event.suspect {
             line("suspect", format!("{suspect}; it names no token"));
         }
-        line("event", format!("{:?} at {}, outcome {:?}", event.kind, event.time, event.outcome).to_lowercase());
+        line("event", format!("{} at {}, outcome {}", word(event.kind), event.time, word(event.outcome)));
         let mut place = Vec::new();
         place.extend(event.address.map(|a| format!("address {a} (observed)")));
         place.extend(event.port.map(|p| format!("port {p}")));
@@ -171,7 +176,7 @@ impl Printer<'_> {
         }
         match event.principal {
             None => line("principal", "none: this record is no act of a token".to_owned()),
-            Some(p) => line("principal", format!("{} ({:?})", p.name, p.provenance).to_lowercase()),
+            Some(p) => line("principal", format!("{} ({})", p.name, word(p.provenance))),
         }
         let meaning = self.attributor.meaning(event);
         let shape = meaning.shape.clone();

@@ -66,6 +66,12 @@ pub struct Format {
 /// What takes one partition apart and understands it.
 pub type Reader = (Box<dyn Framer>, Box<dyn Decoder>);
 
+impl std::fmt::Debug for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// A decoder's opinion of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guess {

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::consequences::consequences;
 use super::couriers::Couriers;
 use super::intake::Intake;
 use super::keeper::{Keeper, Parcel};
@@ -165,7 +166,7 @@ fn start_sources(
                 FileSource::new(source.name.clone(), include.clone(), exclude.clone(), *start, resume, crate::source::file::Tuning::default())
             }
             SourceKind::Kafka(kafka) => KafkaSource::new(&source.name, kafka, resume)?,
-            SourceKind::Stdin => StdinSource::new(&source.name),
+            SourceKind::Stdin => StdinSource::new(source.name.clone()),
         };
         let (out, stop) = (out.clone(), stop.clone());
         let thread = std::thread::Builder::new()

@@ -110,10 +110,25 @@ impl Lane {
     }
 }
 
-/// The next bytes of an input, full unless it ends; an error comes with what was read before it.
+/// The next bytes of an input, a full chunk unless it is a stream or ends; empty at the end; an error comes with what was read before it.
 pub fn read_chunk(input: &mut Input) -> (Vec<u8>, Option<std::io::Error>) {
-    let mut bytes = Vec::with_capacity(CHUNK);
-    let error = input.take(CHUNK as u64).read_to_end(&mut bytes).err();
+    let mut bytes = vec![0; CHUNK];
+    let mut filled = 0;
+    // A stream may be somebody's pipe: pass on what comes. Of a file take full chunks.
+    let whole = input.progress().total.is_some();
+    let error = loop {
+        let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) else { break None };
+        match input.read(room) {
+            Ok(0) => break None,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => break Some(error),
+        }
+        if !whole {
+            break None;
+        }
+    };
+    bytes.truncate(filled);
     (bytes, error)
 }
 

@@ -15,19 +15,20 @@ use crate::identity::dictionary::Dictionary;
 use crate::observation::Observation;
 use crate::token::TokenId;
 
-/// The stored form of all that is remembered of one token.
+/// The stored form of all that is remembered of one token. The open alert is JSON inside: its absent fields are left out, which the
+/// compact encoding of the rest cannot express.
 #[derive(Serialize)]
 struct Written<'a> {
     layout: u8,
     baseline: &'a Baseline,
-    open: Option<&'a Open>,
+    open: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Read {
     layout: u8,
     baseline: Baseline,
-    open: Option<Open>,
+    open: Option<String>,
 }
 
 /// Owner of some tokens. Not shared: all of its state is changed by one thread.
@@ -61,7 +62,7 @@ impl Shard {
             return false;
         }
         self.engine.load(token, read.baseline);
-        if let Some(open) = read.open {
+        if let Some(open) = read.open.and_then(|open| serde_json::from_str::<Open>(&open).ok()) {
             self.grouper.load(token, open);
         }
         true
@@ -88,12 +89,76 @@ impl Shard {
         self.grouper.take_dirty();
         let grouper = &self.grouper;
         self.engine.take_dirty(|token, baseline| {
-            let written = Written { layout: baseline::LAYOUT, baseline, open: grouper.get(token) };
+            let open = grouper.get(token).and_then(|open| serde_json::to_string(open).ok());
+            let written = Written { layout: baseline::LAYOUT, baseline, open };
             match postcard::to_stdvec(&written) {
                 Ok(record) => out.push((token, record)),
                 Err(error) => tracing::error!(?token, %error, "a baseline cannot be written"),
             }
         });
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::detect::rule::RuleSet;
+    use crate::event::{Kind, Operation, Outcome, Time};
+    use crate::identity::inventory::Inventory;
+    use crate::observation::{Evidence, Network, Violations};
+    use crate::position::Partition;
+
+    fn seen(day: i64, address: &str, offset: u64) -> Observation {
+        let partition = Arc::new(Partition { source: "s".into(), key: "k".into(), label: "l".into() });
+        Observation {
+            token: TokenId::of(b"billing"),
+            time: Time(day * Time::DAY),
+            kind: Kind::Query,
+            operation: Operation::Select,
+            outcome: Outcome::Success,
+            acting: true,
+            network: Some(Network::Ip(address.parse().unwrap())),
+            client: None,
+            database: None,
+            shape: None,
+            scopes: Default::default(),
+            violations: Violations::default(),
+            rules: Default::default(),
+            rows: None,
+            forgeable: false,
+            at: Evidence { partition, offset, len: 1 },
+        }
+    }
+
+    fn shard() -> Shard {
+        let rulebook = Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin()));
+        Shard::new(rulebook, Arc::new(Dictionary::default()))
+    }
+
+    /// Judging in one go, or stored and put back after any of the observations, gives the same alerts and the same records.
+    #[test]
+    fn a_stored_record_goes_on_where_it_left_off() {
+        let days: Vec<Observation> = (0..20)
+            .map(|day| seen(100 + day, "10.0.0.7", day as u64))
+            .chain([seen(121, "203.0.113.9", 90), seen(121, "203.0.114.9", 91), seen(125, "198.51.100.4", 92)])
+            .collect();
+        let mut whole = shard();
+        let alerts = whole.step(&days, &mut |_| {});
+        assert!(!alerts.is_empty());
+        let end = whole.take_dirty();
+        for cut in 0..days.len() {
+            let (before, after) = days.split_at(cut);
+            let mut first = shard();
+            let mut got = first.step(before, &mut |_| {});
+            let mut second = shard();
+            for (token, record) in first.take_dirty() {
+                assert!(second.load(token, &record), "the record written after {cut} observations cannot be read");
+            }
+            got.extend(second.step(after, &mut |_| {}));
+            assert_eq!(got, alerts, "cut after {cut} observations");
+            assert_eq!(second.take_dirty(), end, "cut after {cut} observations");
+        }
     }
 }
