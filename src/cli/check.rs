@@ -41,9 +41,9 @@ pub fn run(command: Check) -> Result<(), Failure> {
 
 /// A statement of a rule's test, understood as the daemon would.
 pub fn understand(statement: &str, dialect: Dialect) -> Understood {
-    let shape = ShapeCache::default().understand(statement.as_bytes(), dialect);
+    let (shape, _) = ShapeCache::default().understand(statement.as_bytes(), dialect);
     Understood {
-        operation: shape.inspection.operation,
+        operation: shape.operation,
         scopes: shape.objects.iter().map(|o| (o.operation, o.name.to_string())).collect(),
         shape: shape.text.to_string(),
     }

@@ -146,8 +146,8 @@ impl Attributor {
 
     /// What the event does: the record's own word before what its statement says.
     pub fn meaning<'e>(&mut self, event: &Event<'e>) -> Meaning<'e> {
-        let shape = event.statement.map(|statement| self.shapes.understand(statement, event.dialect));
-        let operation = event.operation.or_else(|| shape.as_ref().map(|s| s.inspection.operation)).unwrap_or(match event.kind {
+        let shape = event.statement.map(|statement| self.shapes.understand(statement, event.dialect).0);
+        let operation = event.operation.or_else(|| shape.as_ref().map(|s| s.operation)).unwrap_or(match event.kind {
             Kind::Login | Kind::LoginFailed => Operation::Connect,
             _ => Operation::Unknown,
         });
