@@ -16,8 +16,8 @@ use crate::identity::attribute::Attributor;
 use crate::identity::dictionary::{Dictionary, clean};
 use crate::observation::Evidence;
 use crate::position::{At, Partition};
-use crate::runtime::rulebook::Rulebook;
 use crate::runtime::replay::read_chunk;
+use crate::runtime::rulebook::Rulebook;
 use crate::source::replay;
 
 /// Show what each stage makes of log records.

@@ -1,1 +1,6 @@
-use clap::Args; #[derive(Debug,Args)] pub struct Demo {} pub fn run(_: Demo) -> Result<(), super::Failure> { Ok(()) }
+use clap::Args;
+#[derive(Debug, Args)]
+pub struct Demo {}
+pub fn run(_: Demo) -> Result<(), super::Failure> {
+    Ok(())
+}

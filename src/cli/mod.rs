@@ -19,7 +19,12 @@ pub mod tokens;
 
 /// Watches database logs and tells you when a credential is misused.
 #[derive(Debug, Parser)]
-#[command(name = "tokenwatch", version, arg_required_else_help = true, after_help = "Try `tokenwatch demo`, then `tokenwatch replay /var/log/postgresql/*.csv`.")]
+#[command(
+    name = "tokenwatch",
+    version,
+    arg_required_else_help = true,
+    after_help = "Try `tokenwatch demo`, then `tokenwatch replay /var/log/postgresql/*.csv`."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

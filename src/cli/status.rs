@@ -62,7 +62,10 @@ fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreEr
     } else {
         let mut table = Table::new(&["LATEST ALERTS", "SEVERITY", "SUMMARY"]);
         for alert in &alerts {
-            table.severe(alert.severity, vec![alert.time.to_string().chars().take(19).collect(), alert.severity.to_string(), alert.summary.clone()]);
+            table.severe(
+                alert.severity,
+                vec![alert.time.to_string().chars().take(19).collect(), alert.severity.to_string(), alert.summary.clone()],
+            );
         }
         table.print();
     }

@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::event::Time;
 use crate::notifier::delivery::{Outbox, OutboxError, Outcome, Schedule, Tally, Worker};
 use crate::notifier::{Channel, Delivery, Receipt, SendError, Sender};
-use crate::response::action::Revoker;
-use crate::response::destination;
+use crate::response::responder::Responder;
+use crate::response::{HALT_FILE, destination};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 
@@ -45,7 +45,7 @@ impl Outbox for StoreOutbox {
 /// Whoever takes the messages of a destination.
 enum Recipient {
     Channel(Channel),
-    Responder(Box<Revoker>),
+    Responder(Box<Responder>),
 }
 
 impl Sender for Recipient {
@@ -84,7 +84,7 @@ fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Opened, String> {
         opened.push((channel.name.clone(), channel.timeout, Recipient::Channel(Channel::open(channel, clock.clone())?)));
     }
     for responder in &config.responders {
-        let recipient = Recipient::Responder(Box::new(Revoker::open(responder, clock.clone())?));
+        let recipient = Recipient::Responder(Box::new(Responder::open(responder, clock.clone(), config.state_dir.join(HALT_FILE))?));
         opened.push((destination(&responder.name), responder.timeout, recipient));
     }
     Ok(opened)
@@ -185,7 +185,8 @@ impl Couriers {
         move |metrics: &Metrics| {
             if let (Ok(running), Ok(mut before)) = (running.lock(), before.lock()) {
                 for (name, courier) in running.iter() {
-                    let now = [&courier.tally.delivered, &courier.tally.failed_tries, &courier.tally.dead].map(|n| n.load(Ordering::Relaxed));
+                    let now =
+                        [&courier.tally.delivered, &courier.tally.failed_tries, &courier.tally.dead].map(|n| n.load(Ordering::Relaxed));
                     let last = before.insert(name.clone(), now).unwrap_or_default();
                     for ((result, now), last) in ["sent", "retry", "dead"].into_iter().zip(now).zip(last) {
                         // A new worker counts from nought.

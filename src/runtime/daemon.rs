@@ -76,8 +76,8 @@ struct Daemon {
 /// # Errors
 /// In words: what failed, where, what to do.
 pub async fn run(path: Option<PathBuf>) -> Result<(), String> {
-    let rulebook = Rulebook::load(path.as_deref())
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let rulebook =
+        Rulebook::load(path.as_deref()).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     if rulebook.config.sources.is_empty() {
         return Err(format!("nothing to read: add a [[source]] to {}", shown(path.as_deref())));
     }
@@ -162,9 +162,14 @@ fn start_sources(
     for source in sources {
         let resume: Vec<Checkpoint> = checkpoints.iter().filter(|c| c.source == source.name).cloned().collect();
         let (running, marks): (Box<dyn Source>, Arc<dyn Bookmarks>) = match &source.kind {
-            SourceKind::File { include, exclude, start } => {
-                FileSource::new(source.name.clone(), include.clone(), exclude.clone(), *start, resume, crate::source::file::Tuning::default())
-            }
+            SourceKind::File { include, exclude, start } => FileSource::new(
+                source.name.clone(),
+                include.clone(),
+                exclude.clone(),
+                *start,
+                resume,
+                crate::source::file::Tuning::default(),
+            ),
             SourceKind::Kafka(kafka) => KafkaSource::new(&source.name, kafka, resume)?,
             SourceKind::Stdin => StdinSource::new(source.name.clone()),
         };
@@ -366,7 +371,10 @@ impl Daemon {
             for shard in shards {
                 let _ = shard.join();
             }
-            keeper.join().map_err(|_| "the keeper has failed; this is a bug, please report it with the log".to_owned())?.map_err(|e| e.to_string())
+            keeper
+                .join()
+                .map_err(|_| "the keeper has failed; this is a bug, please report it with the log".to_owned())?
+                .map_err(|e| e.to_string())
         });
         let result = match tokio::time::timeout(GRACE, ended).await {
             Ok(Ok(result)) => result,

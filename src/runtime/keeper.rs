@@ -146,7 +146,9 @@ impl Keeper {
                     position,
                     state: mark.state,
                 }),
-                None => tracing::warn!(source = %partition.source, file = %partition.label, "the source has forgotten this partition; its position is not stored"),
+                None => {
+                    tracing::warn!(source = %partition.source, file = %partition.label, "the source has forgotten this partition; its position is not stored")
+                }
             }
         }
         let started = self.clock.monotonic();

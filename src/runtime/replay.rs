@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -176,7 +176,14 @@ impl Replayer {
             let input = replay::open(path).map_err(|error| error.to_string())?;
             let mut intake = Intake::new(&rulebook, dictionary.clone());
             intake.set_reading(SOURCE, reading.clone());
-            lanes.push(Lane { partition: replay::partition(SOURCE, path), input, intake, tally: Tally::default(), offset: 0, ended: false });
+            lanes.push(Lane {
+                partition: replay::partition(SOURCE, path),
+                input,
+                intake,
+                tally: Tally::default(),
+                offset: 0,
+                ended: false,
+            });
         }
         let shard = Shard::new(rulebook.clone(), dictionary.clone());
         Ok(Replayer { rulebook, dictionary, lanes, shard, clock: System::default() })

@@ -7,8 +7,8 @@ use crate::alert::group::Face;
 use crate::config::problem::Problem;
 use crate::config::{self, Config};
 use crate::decoder::FORMATS;
-use crate::detect::rule::RuleSet;
 use crate::detect::Settings;
+use crate::detect::rule::RuleSet;
 use crate::identity::inventory::Inventory;
 use crate::identity::policy;
 use crate::observation::Violations;
@@ -74,6 +74,12 @@ impl Rulebook {
     pub fn face(&self, token: TokenId) -> Face {
         let entry = self.entries.get(&token).and_then(|at| self.inventory.get(*at));
         entry.map(|e| Face { owner: e.owner.clone(), contact: e.contact.clone() }).unwrap_or_default()
+    }
+
+    /// Account names of a declared token that are written out (patterns are not), for those who revoke.
+    pub fn principals(&self, token: &str) -> Vec<String> {
+        let entry = self.inventory.by_name(token).and_then(|at| self.inventory.get(at));
+        entry.map(|e| e.matcher.user.as_str().to_owned()).filter(|user| !user.contains(['*', '?'])).into_iter().collect()
     }
 
     /// The declared limit that was broken, in words.

@@ -20,6 +20,7 @@ pub fn start(default_filter: &str) {
         let _ = registry.with(journald).try_init();
         return;
     }
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
+    let stderr =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
     let _ = registry.with(stderr).try_init();
 }

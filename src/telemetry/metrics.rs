@@ -75,11 +75,7 @@ impl Metrics {
             read_bytes: counters("tokenwatch_read_bytes_total", "Bytes read from the source.", &["source"])?,
             skipped_bytes: counters("tokenwatch_skipped_bytes_total", "Bytes that belong to no record.", &["source"])?,
             source_up: gauges("tokenwatch_source_up", "1 while the source can be read.", &["source"])?,
-            source_silent_seconds: floats(
-                "tokenwatch_source_silent_seconds",
-                "Seconds since the source last gave anything.",
-                &["source"],
-            )?,
+            source_silent_seconds: floats("tokenwatch_source_silent_seconds", "Seconds since the source last gave anything.", &["source"])?,
             gaps: counters("tokenwatch_gaps_total", "Stretches of a log known to be unseen.", &["source", "reason"])?,
             gap_bytes: counters("tokenwatch_gap_bytes_total", "Bytes (Kafka: messages) known to be unseen.", &["source"])?,
             attributed_ratio: floats(
@@ -92,11 +88,7 @@ impl Metrics {
             alerts: counters("tokenwatch_alerts_total", "Alerts opened or escalated, by severity.", &["severity"])?,
             deliveries: counters("tokenwatch_deliveries_total", "Delivery attempts by result.", &["channel", "result"])?,
             outbox_pending: gauges("tokenwatch_outbox_pending", "Notifications waiting to be delivered.", &["channel"])?,
-            outbox_oldest_seconds: floats(
-                "tokenwatch_outbox_oldest_seconds",
-                "Age of the oldest notification that waits.",
-                &["channel"],
-            )?,
+            outbox_oldest_seconds: floats("tokenwatch_outbox_oldest_seconds", "Age of the oldest notification that waits.", &["channel"])?,
             actions: counters("tokenwatch_actions_total", "Revocations by what became of them.", &["responder", "result"])?,
             commits: {
                 let metric = IntCounter::new("tokenwatch_commits_total", "Checkpoints written.")?;
