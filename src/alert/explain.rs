@@ -94,7 +94,12 @@ impl Explainer<'_> {
     fn words(&self, found: &detect::Finding) -> (String, String, String) {
         let act = self.act(found);
         let place = self.place(found);
-        let history = format!("in {} active days since {}", found.active_days, date(crate::baseline::day_of(found.first_seen)));
+        let history = format!(
+            "in {} active {} since {}",
+            found.active_days,
+            if found.active_days == 1 { "day" } else { "days" },
+            date(crate::baseline::day_of(found.first_seen))
+        );
         let ask = "ask the owner of the token; if nobody knows, revoke it and read what it did since".to_owned();
         match &found.fact {
             Fact::Policy(bit) => {

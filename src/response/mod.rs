@@ -1,8 +1,21 @@
 //! Responses: what an alert may do to a token, and the record of what was done.
+//!
+//! [`guard`] decides, purely; [`action`] turns the decision into a stored request; [`responder`] sends it, out of the same outbox
+//! and with the same worker as notifications. **Adding a connector = one file beside `responder.rs`.**
+//!
+//! Invariants: the default is to simulate; a request leaves only after it is stored; a responder acts at most once on one alert;
+//! "applied" is recorded only where the receiver said so.
 
 use serde::{Deserialize, Serialize};
 
 use crate::notifier::NewDelivery;
+
+pub mod action;
+pub mod guard;
+pub mod responder;
+
+/// While a file of this name lies in the state directory, no responder acts: the switch for a person in a hurry.
+pub const HALT_FILE: &str = "response.halt";
 
 /// How far an action has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,3 +79,11 @@ pub fn action_key(alert_id: &str, responder: &str) -> String {
     }
     format!("act_{}", &hasher.finalize().to_hex()[..32])
 }
+
+/// The outbox destination of a responder. Channels cannot have this name: theirs stand alone.
+pub fn destination(responder: &str) -> String {
+    format!("responder:{responder}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ pub mod stdin;
 /// What comes out of a source.
 #[derive(Debug)]
 pub enum Delivery {
+    /// A chunk without bytes announces a partition: it has nothing yet, but from now on it belongs in every checkpoint.
     Chunk(Chunk),
     Gap(Gap),
     /// Nothing has come on this partition since the last chunk for at least [`IDLE_AFTER`]: half-framed records that only wait
@@ -90,6 +91,42 @@ impl Stop {
 
     pub fn stopped(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+/// The way out of a source: blocks while the channel is full, but never after `stop` is set.
+#[derive(Debug, Clone)]
+pub struct Outlet {
+    out: crossbeam_channel::Sender<Delivery>,
+    stop: Stop,
+}
+
+/// The source has to end: it was stopped, or nobody listens any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended;
+
+impl Outlet {
+    /// Longest that a source may go without a look at `stop`.
+    pub const PATIENCE: std::time::Duration = std::time::Duration::from_millis(100);
+
+    pub fn new(out: crossbeam_channel::Sender<Delivery>, stop: Stop) -> Self {
+        Outlet { out, stop }
+    }
+
+    pub fn send(&self, delivery: Delivery) -> Result<(), Ended> {
+        let mut delivery = delivery;
+        loop {
+            self.go_on()?;
+            match self.out.send_timeout(delivery, Outlet::PATIENCE) {
+                Ok(()) => return Ok(()),
+                Err(crossbeam_channel::SendTimeoutError::Timeout(back)) => delivery = back,
+                Err(crossbeam_channel::SendTimeoutError::Disconnected(_)) => return Err(Ended),
+            }
+        }
+    }
+
+    pub fn go_on(&self) -> Result<(), Ended> {
+        if self.stop.stopped() { Err(Ended) } else { Ok(()) }
     }
 }
 
