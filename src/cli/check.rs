@@ -4,10 +4,8 @@ use clap::Args;
 
 use super::{ConfigArg, Failure};
 use crate::clock::{Clock, System};
-use crate::detect::rule::trial::{self, Understood};
-use crate::event::Dialect;
+use crate::detect::rule::trial;
 use crate::runtime::rulebook::Rulebook;
-use crate::sql::cache::ShapeCache;
 
 /// Check what the daemon would read; nothing is started, nothing is sent.
 #[derive(Debug, Args)]
@@ -22,7 +20,7 @@ pub fn run(command: Check) -> Result<(), Failure> {
     let mut tests = 0;
     for rule in rulebook.rules.rules() {
         tests += rule.examples.len();
-        failed.extend(trial::run(rule, &format!("{}.toml", rule.id), &understand));
+        failed.extend(trial::run(rule, &format!("{}.toml", rule.id)));
     }
     for problem in &failed {
         eprintln!("{problem}");
@@ -37,14 +35,4 @@ pub fn run(command: Check) -> Result<(), Failure> {
     println!("inventory      {} tokens", rulebook.inventory.entries().len());
     println!("rules          {}, {} of {} tests passed", rulebook.titles.len(), tests - failed.len(), tests);
     if failed.is_empty() { Ok(()) } else { Err(Failure::Found) }
-}
-
-/// A statement of a rule's test, understood as the daemon would.
-pub fn understand(statement: &str, dialect: Dialect) -> Understood {
-    let (shape, _) = ShapeCache::default().understand(statement.as_bytes(), dialect);
-    Understood {
-        operation: shape.operation,
-        scopes: shape.objects.iter().map(|o| (o.operation, o.name.to_string())).collect(),
-        shape: shape.text.to_string(),
-    }
 }

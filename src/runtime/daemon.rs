@@ -26,7 +26,7 @@ use crate::http::{self, Health};
 use crate::identity::dictionary::Dictionary;
 use crate::position::{Checkpoint, Position};
 use crate::source::file::FileSource;
-use crate::source::kafka::KafkaSource;
+use crate::source::kafka;
 use crate::source::stdin::StdinSource;
 use crate::source::{Bookmarks, Delivery, Source, Stop};
 use crate::store::{Store, StoreError};
@@ -170,7 +170,7 @@ fn start_sources(
                 resume,
                 crate::source::file::Tuning::default(),
             ),
-            SourceKind::Kafka(kafka) => KafkaSource::new(&source.name, kafka, resume)?,
+            SourceKind::Kafka(settings) => kafka::new(&source.name, settings, resume)?,
             SourceKind::Stdin => StdinSource::new(source.name.clone()),
         };
         let (out, stop) = (out.clone(), stop.clone());
