@@ -11,5 +11,7 @@ mod kill;
 mod mail;
 #[path = "out/outbox.rs"]
 mod outbox;
+#[path = "out/revocation.rs"]
+mod revocation;
 
 mod support;

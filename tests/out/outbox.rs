@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokenwatch::config::{Channel as Config, ChannelKind};
 use tokenwatch::event::Time;
 use tokenwatch::notifier::delivery::{Schedule, Tally, Worker};
-use tokenwatch::notifier::{Channel, Message, deliveries, delivery_key};
+use tokenwatch::notifier::{Channel, Message, Sender, deliveries, delivery_key};
 use tokenwatch::store::{DeliveryRow, SharedOutbox, Store};
 use tokio::sync::{Notify, watch};
 
@@ -15,7 +15,7 @@ use crate::alerts::{alert, channel, clock};
 use crate::support::http_receiver::{Answer, Receiver};
 
 /// Workers for these channels, as the daemon has them but with a fast schedule, until `stop` is set.
-struct Running {
+pub struct Running {
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     wake: Vec<Arc<Notify>>,
@@ -23,21 +23,28 @@ struct Running {
 
 impl Running {
     fn start(dir: &Path, channels: &[Config], schedule: &[u64]) -> Running {
+        let names: Vec<String> = channels.iter().map(|c| c.name.clone()).collect();
+        let senders = channels.iter().map(|c| (c.name.clone(), Channel::open(c, clock()).unwrap(), c.timeout)).collect();
+        Running::with(dir, senders, &names, schedule)
+    }
+
+    /// The same for any senders, each with its destination and timeout.
+    pub fn with<S: Sender>(dir: &Path, senders: Vec<(String, S, Duration)>, alarm: &[String], schedule: &[u64]) -> Running {
         let outbox = Arc::new(SharedOutbox::new(Store::open_shared(dir).unwrap()));
         let (stop, stopped) = watch::channel(false);
         let mut running = Running { stop, tasks: Vec::new(), wake: Vec::new() };
-        for config in channels {
+        for (destination, sender, timeout) in senders {
             let wake = Arc::new(Notify::new());
             running.wake.push(wake.clone());
             let worker = Worker {
-                destination: config.name.clone(),
-                sender: Channel::open(config, clock()).unwrap(),
+                destination,
+                sender,
                 outbox: outbox.clone(),
                 clock: clock(),
-                timeout: config.timeout,
+                timeout,
                 schedule: Schedule(schedule.iter().map(|ms| Duration::from_millis(*ms)).collect()),
                 wake,
-                alarm: channels.iter().map(|c| c.name.clone()).collect(),
+                alarm: alarm.to_vec(),
                 tally: Arc::new(Tally::default()),
             };
             let stopped = stopped.clone();
@@ -46,7 +53,7 @@ impl Running {
         running
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.send(true).unwrap();
         for task in self.tasks {
             tokio::time::timeout(Duration::from_secs(5), task).await.expect("a worker ends soon after the stop").unwrap();
@@ -67,7 +74,7 @@ fn commit(store: &mut Store, id: &str, channels: &[Config]) {
 }
 
 /// Waits until the message has reached this state.
-async fn reaches(store: &Store, key: &str, state: &str) -> DeliveryRow {
+pub async fn reaches(store: &Store, key: &str, state: &str) -> DeliveryRow {
     for _ in 0..1500 {
         let row = store.delivery(key).unwrap().expect("the message is known");
         if row.state == state {
