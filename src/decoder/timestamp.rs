@@ -185,6 +185,17 @@ pub fn epoch(text: &[u8]) -> Result<Time, NotATime> {
     Ok(Time(seconds * Time::SECOND + micros))
 }
 
+/// Length of the time stamp at the start of `text` by its form alone: `YYYY-MM-DD hh:mm:ss[.f][ zone]`. Cheaper than reading it.
+pub fn form(text: &[u8]) -> Option<usize> {
+    let head = text.first_chunk::<19>()?;
+    if !head.iter().zip(b"dddd-dd-dd dd:dd:dd").all(|(b, p)| if *p == b'd' { b.is_ascii_digit() } else { b == p }) {
+        return None;
+    }
+    let (_, used) = text.get(16..).and_then(|rest| seconds(rest).ok())?;
+    let (_, zone) = zone_text(text.get(16 + used..)?);
+    Some(16 + used + zone)
+}
+
 fn digit(b: u8) -> Result<u8, NotATime> {
     let value = b.wrapping_sub(b'0');
     if value < 10 { Ok(value) } else { Err(NotATime) }

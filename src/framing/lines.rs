@@ -69,7 +69,7 @@ impl Framer for Lines {
 }
 
 /// Leading bytes that belong to no record.
-pub(super) fn void(buf: &[u8]) -> Option<Framed> {
+pub(crate) fn void(buf: &[u8]) -> Option<Framed> {
     let nuls = buf.iter().take_while(|b| **b == 0).count();
     if nuls > 0 {
         return Some(Framed::Skip { consumed: nuls, reason: "nul" });
@@ -83,7 +83,7 @@ pub(super) fn void(buf: &[u8]) -> Option<Framed> {
 }
 
 /// `end` moved before a CR that stands just before it.
-pub(super) fn without_cr(buf: &[u8], end: usize) -> usize {
+pub(crate) fn without_cr(buf: &[u8], end: usize) -> usize {
     if end > 0 && buf.get(end - 1) == Some(&b'\r') { end - 1 } else { end }
 }
 

@@ -8,8 +8,11 @@ pub mod csvlog;
 pub mod jsonlog;
 pub mod stderr;
 
+mod forgery;
 mod message;
 mod pgaudit;
+mod prefix;
+mod session;
 mod severity;
 
 use bumpalo::Bump;

@@ -1,5 +1,380 @@
-//! stub
-use crate::decoder::*;
+//! PostgreSQL's stderr log under any `log_line_prefix`.
+//!
+//! ```text
+//! 2026-11-22 02:05:17.641 UTC [1013] tok_web@appdb ERROR:  permission denied for table secret
+//! 2026-11-22 02:05:17.641 UTC [1013] tok_web@appdb STATEMENT:  SELECT *
+//! <TAB>FROM secret
+//! ```
+//!
+//! A record is a primary line, its continuations and the secondary lines of the same process. Clients can write lines of their own through the
+//! user name of a failed login ([`super::forgery`]), so this format may alert and never revokes; csvlog and jsonlog are safe. See
+//! <https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LINE-PREFIX>.
 
-pub const FORMAT: Format =
-    Format { name: "postgres-stderr", about: "", forgeable: true, sniff: |_, _| Guess::NO, open: |_, _| unreachable!() };
+use bstr::ByteSlice;
+use bumpalo::Bump;
+
+use super::csvlog::phase;
+use super::forgery::{FORGED, HOSTILE_NAME, NEARBY, Stderr};
+use super::message::{self, Fields, Phase, authorized};
+use super::prefix::{Match, Prefix, Word};
+use super::session::{Session, Sessions};
+use super::severity::{Label, Severity};
+use crate::decoder::timestamp::{self, Timestamps};
+use crate::decoder::{Decoded, Decoder, Format, Guess, Options, Record};
+use crate::event::{Address, Event, Kind, Provenance, Time};
+
+pub const FORMAT: Format = Format {
+    name: "postgres-stderr",
+    about: "PostgreSQL stderr log under any log_line_prefix, with pgaudit",
+    forgeable: true,
+    sniff,
+    open: |sample, options| {
+        let prefix = choose(sample, options).0;
+        (Box::new(Stderr::new(prefix.clone())), Box::new(StderrLog::new(prefix, options)))
+    },
+};
+
+/// Reason on an act of a session that had not been authorised.
+pub const UNAUTHORISED: &str = "the server had not authorised this session";
+/// Reason on a record under another user than that of its session.
+pub const OTHER_USER: &str = "this session belongs to another user";
+/// Reason on a line that reads as two different records.
+pub const AMBIGUOUS: &str = "the user name may hold the text of a record";
+
+fn choose(sample: &[u8], options: &Options) -> (Prefix, usize, usize) {
+    match &options.log_line_prefix {
+        Some(text) => {
+            let prefix = Prefix::compile(text);
+            let (good, all) = prefix.score(sample);
+            (prefix, good, all)
+        }
+        None => Prefix::detect(sample),
+    }
+}
+
+fn sniff(sample: &[u8], options: &Options) -> Guess {
+    let (prefix, good, all) = choose(sample, options);
+    if good == 0 {
+        return Guess::NO;
+    }
+    Guess::new((95 * good / all.max(1)) as u8, format!("{good} of the first {all} lines begin with log_line_prefix '{}'", prefix.text))
+}
+
+struct StderrLog {
+    prefix: Prefix,
+    times: Timestamps,
+    sessions: Sessions,
+}
+
+impl StderrLog {
+    fn new(prefix: Prefix, options: &Options) -> Self {
+        StderrLog { prefix, times: Timestamps::new(options.zone.clone()), sessions: Sessions::default() }
+    }
+}
+
+/// The parts of a record after its prefix, TABs of continuations taken off.
+#[derive(Default)]
+struct Parts<'a> {
+    message: &'a [u8],
+    context: bool,
+    statement: Option<&'a [u8]>,
+}
+
+impl Decoder for StderrLog {
+    fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        let first = record.bytes.get(..memchr::memchr(b'\n', record.bytes).unwrap_or(record.bytes.len())).unwrap_or_default();
+        let hostile = record.suspect == Some(HOSTILE_NAME);
+        let found = if hostile { hostile_match(&self.prefix, record.bytes) } else { self.prefix.find(first, 0) };
+        let Some(found) = found else {
+            return Decoded::Reject(match record.suspect {
+                Some(HOSTILE_NAME | FORGED) => "line torn by a forged name",
+                _ if first.starts_with(b"\t") => "continuation without its record",
+                _ => "line without the prefix",
+            });
+        };
+        let Word::Primary(severity) = found.word else { return Decoded::Skip("secondary line without its record") };
+        let Some(time) = self.time(&found) else { return Decoded::Reject("unreadable time stamp") };
+        let parts = if hostile {
+            Parts { message: detab(record.bytes.get(found.message..).unwrap_or_default(), arena), ..Parts::default() }
+        } else {
+            self.parts(record.bytes, found.message, arena)
+        };
+        Decoded::Event(self.event(&record, first, &found, severity, time, &parts, arena))
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(&(&self.prefix.text, &self.sessions)).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        if let Ok((prefix, sessions)) = postcard::from_bytes::<(String, Sessions)>(state) {
+            self.prefix = Prefix::compile(&prefix);
+            self.sessions = sessions;
+        }
+    }
+}
+
+impl StderrLog {
+    /// Without a time in the prefix there is no event time.
+    fn time(&mut self, found: &Match<'_>) -> Option<Time> {
+        let text = found.fields.time?;
+        if found.fields.epoch { timestamp::epoch(text).ok() } else { self.times.parse(text).ok() }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn event<'a>(
+        &mut self,
+        record: &Record<'a>,
+        first: &'a [u8],
+        found: &Match<'a>,
+        severity: Severity,
+        time: Time,
+        parts: &Parts<'a>,
+        arena: &'a Bump,
+    ) -> Event<'a> {
+        let line = &found.fields;
+        let pid = line.pid.unwrap_or(0);
+        let known = self.sessions.get(pid);
+        let (code, text) = code_and_message(line.code, parts.message);
+        let (remote, port) = line.remote.map_or((None, None), peer);
+        let kept = |text: Option<&Vec<u8>>| text.map(|t| &*arena.alloc_slice_copy(t));
+        // A name may hold what the prefix puts between its fields (`a@b`): the session knows where it ends.
+        let head = first.get(..found.at).unwrap_or_default();
+        let (mut user, mut database) = (line.user, line.database);
+        if let Some((known_user, known_database)) = known.filter(|s| s.established).and_then(|s| s.user.as_ref().zip(s.database.as_ref()))
+            && (user.is_none() || (user != Some(known_user.as_slice()) && stand_in(head, known_user, known_database)))
+        {
+            (user, database) = (kept(Some(known_user)), kept(Some(known_database)));
+        }
+        let address = match remote {
+            Some(address) => Some(address),
+            None => kept(known.and_then(|s| s.address.as_ref())).and_then(Address::parse),
+        };
+        let mut fields = Fields {
+            time,
+            user,
+            database,
+            address,
+            port: port.or_else(|| known.and_then(|s| s.port)),
+            session: line.session.or_else(|| line.pid.map(|pid| arena.alloc_str(&pid.to_string()).as_bytes())),
+            application: line.application.or_else(|| kept(known.and_then(|s| s.application.as_ref()))),
+            severity,
+            code,
+            message: text,
+            context: parts.context,
+            query: parts.statement,
+            phase: match (line.tag, known) {
+                (Some(tag), _) => phase(tag, b""),
+                (None, Some(s)) if s.established => Phase::Running,
+                (None, Some(s)) if s.received && self.sessions.authorisations => Phase::Authenticating,
+                _ => Phase::Unknown,
+            },
+            truncated: record.truncated,
+            suspect: None,
+        };
+        let authorisation = (severity == Severity::Log).then(|| authorized(text)).flatten();
+        if let Some(rest) = authorisation {
+            let (user, database) = authorised_names(rest);
+            if line.user.is_none() || user.zip(database).is_some_and(|(u, d)| stand_in(head, u, d)) {
+                (fields.user, fields.database) = (user, database);
+            }
+        }
+        let mut event = message::event(&fields, arena);
+        event.suspect =
+            event.suspect.or_else(|| self.doubt(record, first, found, &event, fields.user, fields.database, authorisation.is_some()));
+        if event.suspect.is_some() {
+            if let Some(principal) = &mut event.principal {
+                principal.provenance = Provenance::Claimed;
+            }
+            if authorisation.is_some()
+                && let Some(session) = self.sessions.get_mut(pid).filter(|s| !s.established)
+            {
+                // Perhaps it is authorised, perhaps not: later records stand for themselves.
+                session.received = false;
+            }
+            return event;
+        }
+        self.remember(pid, text, &fields, &event, authorisation);
+        event
+    }
+
+    /// Why this record may be the work of a client.
+    #[allow(clippy::too_many_arguments)]
+    fn doubt(
+        &self,
+        record: &Record<'_>,
+        first: &[u8],
+        found: &Match<'_>,
+        event: &Event<'_>,
+        user: Option<&[u8]>,
+        database: Option<&[u8]>,
+        authorisation: bool,
+    ) -> Option<&'static str> {
+        let known = found.fields.pid.and_then(|pid| self.sessions.get(pid));
+        let vouched = known.is_some_and(|s| s.established && s.user.as_deref() == user && s.database.as_deref() == database);
+        match record.suspect {
+            Some(NEARBY) if vouched && !authorisation => {}
+            Some(reason) => return Some(reason),
+            None => {}
+        }
+        let acts = matches!(event.kind, Kind::Query | Kind::Denied | Kind::Error | Kind::Logout);
+        if acts && let Some(session) = known {
+            if !session.established && session.received && self.sessions.authorisations {
+                return Some(UNAUTHORISED);
+            }
+            if session.established && session.user.is_some() && session.user.as_deref() != user {
+                return Some(OTHER_USER);
+            }
+        }
+        // A client that was turned away can hold a whole record in its name, without any line end.
+        if (acts || event.kind == Kind::Login) && !vouched && self.prefix.holds_client_text() {
+            let second = self.prefix.find(first, found.at + 1);
+            if second.is_some_and(|m| !matches!(m.word, Word::Primary(Severity::Log)) || first.get(m.message..).is_some_and(is_start_up)) {
+                return Some(AMBIGUOUS);
+            }
+        }
+        None
+    }
+
+    /// Keeps what later records of the session need.
+    fn remember(&mut self, pid: u32, text: &[u8], fields: &Fields<'_>, event: &Event<'_>, authorisation: Option<&[u8]>) {
+        let own = |text: Option<&[u8]>| text.map(<[u8]>::to_vec);
+        if let Some(rest) = text.strip_prefix(b"connection received: host=") {
+            if fields.severity != Severity::Log {
+                return;
+            }
+            let (host, port) = match rest.rfind(b" port=") {
+                Some(at) => (rest.get(..at), rest.get(at + 6..).and_then(message::number).and_then(|p| u16::try_from(p).ok())),
+                None => (Some(rest), None),
+            };
+            self.sessions.begin(pid, Session { address: own(host), port, received: true, ..Session::default() });
+        } else if authorisation.is_some() && event.kind == Kind::Login {
+            self.sessions.authorisations = true;
+            if self.sessions.get(pid).is_none_or(|s| s.established) {
+                self.sessions.begin(pid, Session::default());
+            }
+            if let Some(session) = self.sessions.get_mut(pid) {
+                session.user = own(fields.user);
+                session.database = own(fields.database);
+                session.application = event.client.map(|c| c.to_vec());
+                session.established = true;
+            }
+        } else if event.kind == Kind::Logout {
+            self.sessions.end(pid);
+        } else if matches!(event.kind, Kind::Query | Kind::Denied | Kind::Error) && fields.user.is_some() {
+            match self.sessions.get_mut(pid) {
+                None => {
+                    let (user, database) = (own(fields.user), own(fields.database));
+                    self.sessions.begin(pid, Session { user, database, established: true, ..Session::default() });
+                }
+                Some(session) if !session.established => {
+                    (session.user, session.database) = (own(fields.user), own(fields.database));
+                    session.established = true;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Message, context and statement of the record whose message begins at `from`.
+    fn parts<'a>(&self, bytes: &'a [u8], from: usize, arena: &'a Bump) -> Parts<'a> {
+        let mut parts = Parts::default();
+        let (mut label, mut start) = (None, from);
+        loop {
+            let rest = bytes.get(start..).unwrap_or_default();
+            let mut end = rest.len();
+            for lf in memchr::memchr_iter(b'\n', rest) {
+                if rest.get(lf + 1) != Some(&b'\t') {
+                    end = lf;
+                    break;
+                }
+            }
+            let text = detab(rest.get(..end).unwrap_or_default(), arena);
+            match label {
+                None => parts.message = text,
+                Some(Label::Context) => parts.context = true,
+                Some(Label::Statement) => parts.statement = Some(text),
+                Some(_) => {}
+            }
+            let next = start + end + 1;
+            let Some(line) = bytes.get(next..).filter(|l| !l.is_empty()) else { return parts };
+            let line = line.get(..memchr::memchr(b'\n', line).unwrap_or(line.len())).unwrap_or(line);
+            let Some(found) = self.prefix.find(line, 0) else { return parts };
+            let Word::Secondary(word) = found.word else { return parts };
+            (label, start) = (Some(word), next + found.message);
+        }
+    }
+}
+
+/// Whether the prefix of a line holds both names.
+fn stand_in(head: &[u8], user: &[u8], database: &[u8]) -> bool {
+    !user.is_empty() && head.find(user).is_some() && head.find(database).is_some()
+}
+
+/// A record that a client is sent away with before its session runs.
+fn is_start_up(message: &[u8]) -> bool {
+    authorized(message).is_some() || message.starts_with(b"connection authenticated: ") || message.starts_with(b"could not ")
+}
+
+/// The match of a record whose name holds line ends: the one whose message repeats the name, else the last.
+fn hostile_match<'a>(prefix: &Prefix, bytes: &'a [u8]) -> Option<Match<'a>> {
+    let (mut best, mut after) = (None, 0);
+    for _ in 0..64 {
+        let Some(found) = prefix.find(bytes, after) else { break };
+        after = found.at + 1;
+        let message = bytes.get(found.message..).unwrap_or_default().replace("\n\t", "\n");
+        let repeats = |name: Option<&[u8]>| name.is_some_and(|n| n.contains(&b'\n') && message.find(n).is_some());
+        if matches!(found.word, Word::Primary(_)) {
+            if repeats(found.fields.user) || repeats(found.fields.database) {
+                return Some(found);
+            }
+            best = Some(found);
+        }
+    }
+    best
+}
+
+/// `user=U database=D ...`, for prefixes that do not name the user.
+fn authorised_names(rest: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
+    let Some(rest) = rest.strip_prefix(b"user=") else { return (None, None) };
+    let Some(at) = rest.find(b" database=") else {
+        return (rest.get(..rest.find(b" application_name=").unwrap_or(rest.len())), None);
+    };
+    let database = rest.get(at + 10..).unwrap_or_default();
+    let end = [&b" application_name="[..], b" SSL enabled (", b" GSS ("].iter().filter_map(|m| database.find(m)).min();
+    (rest.get(..at), database.get(..end.unwrap_or(database.len())))
+}
+
+/// `host(port)`, `host`, `[local]`.
+fn peer(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
+    let Some(open) = memchr::memrchr(b'(', text) else { return (Address::parse(text), None) };
+    let port = text.get(open + 1..text.len() - 1).and_then(message::number).and_then(|p| u16::try_from(p).ok());
+    (Address::parse(text.get(..open).unwrap_or_default()), port)
+}
+
+/// SQLSTATE from the prefix, or from before the message (`log_error_verbosity = verbose`).
+fn code_and_message<'a>(code: Option<&'a [u8]>, message: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    if let Some((state, rest)) = message.split_first_chunk::<5>()
+        && let Some(rest) = rest.strip_prefix(b": ")
+        && state.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        && state.iter().any(u8::is_ascii_digit)
+    {
+        return (code.unwrap_or(state), rest);
+    }
+    (code.unwrap_or_default(), message)
+}
+
+/// One TAB after each line end taken off.
+fn detab<'a>(text: &'a [u8], arena: &'a Bump) -> &'a [u8] {
+    if memchr::memchr(b'\n', text).is_none() {
+        return text;
+    }
+    let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), arena);
+    for (i, line) in text.split(|b| *b == b'\n').enumerate() {
+        if i > 0 {
+            out.push(b'\n');
+        }
+        out.extend_from_slice(if i > 0 { line.strip_prefix(b"\t").unwrap_or(line) } else { line });
+    }
+    out.into_bump_slice()
+}

@@ -1,0 +1,380 @@
+//! Framing of the stderr log, and the finding of lines that clients wrote into it.
+//!
+//! Before it has authenticated, a client may put any bytes into the user and database that the prefix prints, line ends too. So
+//! any physical line may be forged, perfect to the last byte. But the server writes an entry at once, and such a name has at most
+//! [`NAME`] bytes. So records are held back until that many bytes have followed, or the log pauses, and are judged together:
+//!
+//! - A failed login repeats the name in its message, where line ends are followed by TABs. The lines before it that are that name, byte for byte, are
+//!   one record with it ([`HOSTILE_NAME`]).
+//! - A line that begins like a prefix and lacks its end, and one that ends like a prefix and lacks its beginning, are the two ends of such a
+//!   name: all between them is forged ([`FORGED`]).
+//! - Whatever else stands within reach of these, or before a failed login that does not repeat its user, may be forged ([`NEARBY`]): the
+//!   decoder believes it only for sessions that it knew before.
+
+use std::collections::VecDeque;
+
+use super::prefix::{Match, Prefix, Word};
+use super::severity::Severity;
+use crate::framing::lines::void;
+use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
+
+/// The record's own user or database holds line ends.
+pub const HOSTILE_NAME: &str = "a client put line ends into its user or database name";
+/// The record lies inside the name of another.
+pub const FORGED: &str = "a client wrote this line through its user or database name";
+/// The record stands so near a torn prefix that it may be part of a name.
+pub const NEARBY: &str = "a client may have written this line through its user or database name";
+
+/// Longest start-up packet, and so the longest name.
+const NAME: usize = 10_000;
+
+/// Line ends of a name under which it is looked for.
+const NAME_LINES: usize = 2_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Begins a record.
+    Primary,
+    /// Adds to a record.
+    Secondary,
+    /// Starts with a TAB.
+    Continuation,
+    /// Begins like a prefix that does not end.
+    Torn,
+    /// Ends like a prefix that did not begin.
+    Tail,
+    /// Neither.
+    Orphan,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Offsets within the buffer: first byte, end without line end (a CR before it may be a client's), first byte of what follows.
+    start: usize,
+    end: usize,
+    next: usize,
+    shape: Shape,
+    pid: Option<u32>,
+    suspect: Option<&'static str>,
+    /// Evidence of a forged name that nothing has explained yet.
+    sign: bool,
+}
+
+/// Frames records under one prefix.
+pub struct Stderr {
+    prefix: Prefix,
+    lines: VecDeque<Line>,
+    /// End of the last line looked at.
+    scanned: usize,
+    /// Names with line ends that failed logins have shown, newest last.
+    names: VecDeque<Vec<Vec<u8>>>,
+    /// Bytes for which evidence before the buffer still casts doubt.
+    doubt: usize,
+    /// Within a torn prefix that began before the buffer: bytes until it must have ended.
+    torn: usize,
+    /// Evidence was found since the lines were last judged.
+    unjudged: bool,
+    passing: bool,
+}
+
+impl Stderr {
+    pub fn new(prefix: Prefix) -> Self {
+        Stderr { prefix, lines: VecDeque::new(), scanned: 0, names: VecDeque::new(), doubt: 0, torn: 0, unjudged: false, passing: false }
+    }
+
+    /// Looks at the complete lines that are new in the buffer.
+    fn scan(&mut self, buf: &[u8], more: More) {
+        while let Some(rest) = buf.get(self.scanned..).filter(|r| !r.is_empty()) {
+            let (end, next) = match memchr::memchr(b'\n', rest) {
+                Some(lf) => (self.scanned + lf, self.scanned + lf + 1),
+                None if more == More::Closed => (buf.len(), buf.len()),
+                None => return,
+            };
+            let line = buf.get(self.scanned..end).unwrap_or_default();
+            // The end of an entry may complete the repetition of a name.
+            if !line.starts_with(b"\t") {
+                self.learn(buf);
+            }
+            let (shape, pid, sign) = self.classify(line);
+            self.unjudged |= sign;
+            self.lines.push_back(Line { start: self.scanned, end, next, shape, pid, suspect: None, sign });
+            self.scanned = next;
+            if !self.names.is_empty() {
+                self.join(buf, self.lines.len() - 1);
+            }
+        }
+        if more != More::Flowing {
+            self.learn(buf);
+        }
+    }
+
+    fn classify(&self, line: &[u8]) -> (Shape, Option<u32>, bool) {
+        if line.starts_with(b"\t") || line.is_empty() {
+            return (Shape::Continuation, None, false);
+        }
+        let line = line.get(..HEAD.min(line.len())).unwrap_or(line);
+        let hostile = self.prefix.holds_client_text();
+        match self.prefix.find(line, 0) {
+            Some(found) => {
+                let shape = if matches!(found.word, Word::Primary(_)) { Shape::Primary } else { Shape::Secondary };
+                let sign = hostile && (found.contradicts() || hides_its_user(&found, line.get(found.message..).unwrap_or_default()));
+                (shape, found.fields.pid, sign)
+            }
+            None if !hostile => (Shape::Orphan, None, false),
+            None if self.prefix.begins(line) => (Shape::Torn, None, true),
+            None if ends_prefix(line) => (Shape::Tail, None, true),
+            None => (Shape::Orphan, None, false),
+        }
+    }
+
+    /// Takes the name out of the last entry, if it is one that repeats a name with line ends.
+    fn learn(&mut self, buf: &[u8]) {
+        let Some(first) = self.lines.iter().rposition(|l| l.shape != Shape::Continuation) else { return };
+        let (Some(line), Some(last)) = (self.lines.get(first), self.lines.back()) else { return };
+        if first + 1 == self.lines.len() || !matches!(line.shape, Shape::Primary | Shape::Secondary | Shape::Tail) {
+            return;
+        }
+        let entry = buf.get(line.start..last.end.min(line.start + 4 * NAME)).unwrap_or_default();
+        let mut found = false;
+        for name in repeated(entry) {
+            let name: Vec<Vec<u8>> = name
+                .split(|b| *b == b'\n')
+                .enumerate()
+                .map(|(i, l)| if i > 0 { l.strip_prefix(b"\t").unwrap_or(l) } else { l }.to_vec())
+                .collect();
+            if name.len() < 2 || name.len() > NAME_LINES || self.names.contains(&name) {
+                continue;
+            }
+            if self.names.len() == 16 {
+                self.names.pop_front();
+            }
+            self.names.push_back(name);
+            found = true;
+        }
+        if found {
+            let mut at = 0;
+            while at < self.lines.len() {
+                at = self.join(buf, at) + 1;
+            }
+        }
+    }
+
+    /// If the line at `last` ends a known name, makes it one line with those that hold the rest of the name. Returns where it stands then.
+    fn join(&mut self, buf: &[u8], last: usize) -> usize {
+        for name in self.names.iter().rev() {
+            let Some(first) = last.checked_sub(name.len() - 1) else { continue };
+            let text = |i: usize| self.lines.get(i).and_then(|l| buf.get(l.start..l.end)).unwrap_or_default();
+            let (Some(head), Some(tail)) = (name.first(), name.last()) else { continue };
+            let inner = name.iter().enumerate().skip(1).take(name.len() - 2).all(|(i, part)| text(first + i) == part.as_slice());
+            if !inner || !text(first).ends_with(head) || !text(last).starts_with(tail) || !self.prefix.begins(text(first)) {
+                continue;
+            }
+            let whole = self.lines.get(first).zip(self.lines.get(last)).map(|(a, b)| (a.start, b.end, b.next));
+            let Some((start, end, next)) = whole else { continue };
+            let rest = text(last).get(tail.len()..).unwrap_or_default();
+            let secondary = last_word(rest).is_some_and(|w| matches!(w, Word::Secondary(_)));
+            let shape = if secondary { Shape::Secondary } else { Shape::Primary };
+            let pid = text(first).get(..text(first).len() - head.len()).and_then(|h| self.head_pid(h));
+            let line = Line { start, end, next, shape, pid, suspect: Some(HOSTILE_NAME), sign: false };
+            self.lines.drain(first..last);
+            if let Some(slot) = self.lines.get_mut(first) {
+                *slot = line;
+            }
+            return first;
+        }
+        last
+    }
+
+    /// The process in the head of a prefix: any severity put after it makes a line that the background form of the prefix matches.
+    fn head_pid(&self, head: &[u8]) -> Option<u32> {
+        let mut line = head.to_vec();
+        line.extend_from_slice(b"LOG:  ");
+        self.prefix.find(&line, 0).and_then(|m| m.fields.pid)
+    }
+
+    /// Casts the doubt of all evidence over the lines around it.
+    fn judge(&mut self) {
+        self.unjudged = false;
+        let signs: Vec<(usize, usize, Shape)> =
+            self.lines.iter().enumerate().filter(|(_, l)| l.sign).map(|(i, l)| (i, l.start, l.shape)).collect();
+        for (i, start, shape) in &signs {
+            let (from, to) = (start.saturating_sub(NAME), start + NAME);
+            for line in &mut self.lines {
+                if line.suspect.is_none() && line.next > from && line.start < to {
+                    line.suspect = Some(NEARBY);
+                }
+            }
+            if let Some(line) = self.lines.get_mut(*i)
+                && line.suspect != Some(HOSTILE_NAME)
+            {
+                line.suspect = Some(FORGED);
+            }
+            if *shape == Shape::Torn {
+                // Up to the last end of a prefix that the name can reach.
+                let end = signs.iter().rev().find(|(j, at, s)| j > i && *s == Shape::Tail && *at < to).map(|(j, ..)| *j);
+                for line in self.lines.range_mut(i + 1..end.map_or(i + 1, |end| end + 1)) {
+                    line.suspect = line.suspect.filter(|s| *s == HOSTILE_NAME).or(Some(FORGED));
+                }
+            }
+        }
+    }
+
+    /// The record at the front: number of lines.
+    fn front(&self) -> usize {
+        let Some(first) = self.lines.front() else { return 0 };
+        let mut count = 1;
+        if !matches!(first.shape, Shape::Primary | Shape::Secondary) {
+            return count;
+        }
+        while let Some(line) = self.lines.get(count) {
+            let belongs = match line.shape {
+                Shape::Continuation => true,
+                Shape::Secondary => first.shape == Shape::Primary && line.pid == first.pid && line.suspect == first.suspect,
+                _ => false,
+            };
+            if !belongs {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Forgets what the buffer no longer holds.
+    fn release(&mut self, lines: usize, consumed: usize) {
+        for line in self.lines.drain(..lines.min(self.lines.len())) {
+            if line.sign {
+                self.doubt = self.doubt.max(NAME + consumed);
+                if line.shape == Shape::Torn {
+                    self.torn = NAME + consumed;
+                }
+            }
+        }
+        for line in &mut self.lines {
+            line.start -= consumed.min(line.start);
+            line.end -= consumed.min(line.end);
+            line.next -= consumed.min(line.next);
+        }
+        self.scanned -= consumed.min(self.scanned);
+        self.doubt = self.doubt.saturating_sub(consumed);
+        self.torn = self.torn.saturating_sub(consumed);
+    }
+}
+
+impl Framer for Stderr {
+    fn next(&mut self, buf: &[u8], more: More) -> Framed {
+        if self.passing {
+            let end = memchr::memchr(b'\n', buf);
+            self.passing = end.is_none();
+            return Framed::Skip { consumed: end.map_or(buf.len(), |e| e + 1).max(1), reason: "rest of an oversized record" };
+        }
+        if self.lines.is_empty()
+            && self.scanned == 0
+            && let Some(skip) = void(buf)
+        {
+            return skip;
+        }
+        self.scan(buf, more);
+        if self.unjudged {
+            self.judge();
+        }
+        let count = self.front();
+        let Some((first, last)) = self.lines.front().zip(self.lines.get(count.saturating_sub(1))).map(|(a, b)| (*a, *b)) else {
+            if buf.len() > MAX_RECORD {
+                self.passing = true;
+                self.scanned = 0;
+                return Framed::Record(Frame {
+                    skip: 0,
+                    len: HEAD,
+                    consumed: buf.len(),
+                    truncated: true,
+                    unterminated: false,
+                    suspect: None,
+                });
+            }
+            return Framed::Incomplete;
+        };
+        let whole = count < self.lines.len() || more != More::Flowing;
+        // Held back until no name that began in this record can reach beyond what is seen.
+        let seen = self.scanned >= last.next + NAME || more != More::Flowing || !self.prefix.holds_client_text();
+        if !(whole && seen) && last.next <= MAX_RECORD {
+            return Framed::Incomplete;
+        }
+        let truncated = last.end > MAX_RECORD;
+        let near = (self.doubt > 0).then_some(NEARBY);
+        let suspect = first.suspect.or(near);
+        let frame = Frame {
+            skip: 0,
+            len: if truncated { HEAD } else { last.end },
+            consumed: last.next,
+            truncated,
+            unterminated: last.next == buf.len() && !buf.ends_with(b"\n"),
+            suspect,
+        };
+        self.release(count, last.next);
+        Framed::Record(frame)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(&(&self.prefix.text, self.doubt, self.passing)).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        if let Ok((prefix, doubt, passing)) = postcard::from_bytes::<(String, usize, bool)>(state) {
+            *self = Stderr { doubt: doubt.min(NAME), passing, ..Stderr::new(Prefix::compile(&prefix)) };
+        }
+    }
+}
+
+/// A client was turned away in words that do not repeat its name, so nothing proves which name its lines hold.
+fn hides_its_user(found: &Match<'_>, message: &[u8]) -> bool {
+    if found.word != Word::Primary(Severity::Fatal) || found.fields.code.is_some_and(|c| c.starts_with(b"57P")) {
+        return false;
+    }
+    let starts = [&b"malformed SCRAM"[..], b"canceling authentication", b"expected ", b"invalid ", b"SSL ", b"GSSAPI ", b"certificate "];
+    starts.iter().any(|s| message.starts_with(s))
+        && !message.starts_with(b"invalid startup packet")
+        && !message.starts_with(b"invalid length")
+}
+
+/// Whether a severity stands in the line as it does after a prefix.
+fn ends_prefix(line: &[u8]) -> bool {
+    last_word(line).is_some()
+}
+
+/// The first severity or label in the line.
+fn last_word(line: &[u8]) -> Option<Word> {
+    let any = Prefix::word_anywhere(line);
+    any.map(|(word, _)| word)
+}
+
+/// Names that an entry repeats in its message, with the TABs after their line ends.
+fn repeated(entry: &[u8]) -> Vec<&[u8]> {
+    let mut names = Vec::new();
+    let message = Prefix::word_anywhere(entry).and_then(|(_, at)| entry.get(at..)).unwrap_or(entry);
+    for (open, close) in [
+        (&b"user \""[..], &b"\""[..]),
+        (b"user \"", b"\", database \""),
+        (b"database \"", b"\" does not exist"),
+        (b"database \"", b"\", "),
+        (b"database \"", b"\""),
+        (b"role \"", b"\" does not exist"),
+        (b"Role \"", b"\" does not exist"),
+        (b"User \"", b"\" "),
+        (b"user=", b" database="),
+        (b" database=", b" application_name="),
+        (b" database=", b" host="),
+        (b" database=", b" SSL enabled ("),
+        (b" database=", b""),
+    ] {
+        let Some(start) = memchr::memmem::find(message, open) else { continue };
+        let Some(rest) = message.get(start + open.len()..) else { continue };
+        let end = if close.is_empty() { Some(rest.len()) } else { memchr::memmem::rfind(rest, close) };
+        if let Some(name) = end.and_then(|end| rest.get(..end))
+            && name.contains(&b'\n')
+        {
+            names.push(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,502 @@
+//! `log_line_prefix`: compiled to a matcher that finds the fields of a line.
+//!
+//! Every field is matched by its own form; user, database and the like may hold any byte, so they are taken as short as the rest of the prefix
+//! allows, and a match counts only if a severity (or the label of a secondary line) follows it. Where a client wrote text
+//! like a prefix into its name there is a second, longer match: [`Prefix::find`] can be asked for it.
+
+use super::severity::{Label, Severity, label, severity};
+use crate::decoder::timestamp;
+
+/// Prefixes in common use; the first is taken where a sample does not tell.
+pub const KNOWN: &[&str] = &[
+    "%m [%p] %q%u@%d ",
+    "%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ",
+    "%m [%p] %q%u@%d/%a ",
+    "%m [%p] %q[user=%u,db=%d,app=%a] ",
+    "%m [%p] %q%u@%d %r ",
+    "%m [%p] %q%u@%d %h ",
+    "%m [%p] %q%a %u@%d ",
+    "%m [%p] %u@%d ",
+    "%m [%p] user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: [%l-1] db=%d,user=%u ",
+    "%m [%p] %c %q%u@%d ",
+    "%m %u@%d %r [%p] ",
+    "%m %u %d %r [%p] %e ",
+    "%t:%r:%u@%d:[%p]:",
+    "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
+    "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%t [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%t [%p]: [%l-1] user=%u,db=%d,remote=%r ",
+    "%t [%p]: [%l-1] user=%u,db=%d ",
+    "%t [%p]: user=%u,db=%d ",
+    "%t [%p]: [%l-1] ",
+    "%t [%p-%l] %q%u@%d ",
+    "%t [%p] %q%u@%d ",
+    "%t %u@%d %r [%p] ",
+    "%t-%c-",
+    "%t ",
+];
+
+/// Steps that one match may take: the fields of a hostile line can be split in very many ways.
+const STEPS: u32 = 40_000;
+
+#[derive(Debug, Clone, PartialEq)]
+enum Piece {
+    Literal(Vec<u8>),
+    Field(Field, Form),
+    /// Blanks that pad a field of a given width.
+    Pad,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Time,
+    Pid,
+    User,
+    Database,
+    /// `%r` or `%h`.
+    Remote,
+    Application,
+    Session,
+    Line,
+    Code,
+    Tag,
+    Ignored,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Stamp,
+    Epoch,
+    Digits,
+    /// `hex.hex`
+    SessionId,
+    SqlState,
+    /// `host(port)` or `[local]`, else as a word.
+    Remote,
+    /// Printable ASCII without blanks: an address, a name of a host, a transaction.
+    Word,
+    /// Any byte.
+    Any,
+}
+
+/// A compiled `log_line_prefix`.
+#[derive(Debug, Clone)]
+pub struct Prefix {
+    pub text: String,
+    /// For background processes: everything before `%q`. Equal to `full` where there is no `%q`.
+    background: Vec<Piece>,
+    full: Vec<Piece>,
+    /// Pieces before the first field that a client fills with any bytes; `None`: there is no such field.
+    head: Option<usize>,
+}
+
+/// What follows the prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    Primary(Severity),
+    Secondary(Label),
+}
+
+/// The fields of one line. All borrow from it; absent ones are `None`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fields<'a> {
+    pub time: Option<&'a [u8]>,
+    pub epoch: bool,
+    pub pid: Option<u32>,
+    pub user: Option<&'a [u8]>,
+    pub database: Option<&'a [u8]>,
+    pub remote: Option<&'a [u8]>,
+    pub application: Option<&'a [u8]>,
+    pub session: Option<&'a [u8]>,
+    pub line: Option<u64>,
+    pub code: Option<&'a [u8]>,
+    pub tag: Option<&'a [u8]>,
+}
+
+/// A line that the prefix matches.
+#[derive(Debug, Clone, Copy)]
+pub struct Match<'a> {
+    pub fields: Fields<'a>,
+    pub word: Word,
+    /// Where the severity begins.
+    pub at: usize,
+    /// Where the message begins.
+    pub message: usize,
+}
+
+impl Match<'_> {
+    /// Session id and process belong to two processes: this line was forged, or a name in it holds the text of a prefix.
+    pub fn contradicts(&self) -> bool {
+        let (Some(pid), Some(session)) = (self.fields.pid, self.fields.session) else { return false };
+        let hex = session.split(|b| *b == b'.').nth(1).and_then(|h| std::str::from_utf8(h).ok());
+        hex.and_then(|h| u32::from_str_radix(h, 16).ok()) != Some(pid)
+    }
+}
+
+impl Prefix {
+    /// Compiles any prefix; unknown escapes print nothing, as in the server.
+    pub fn compile(text: &str) -> Prefix {
+        let (mut full, mut stop) = (Vec::new(), None);
+        let mut literal = Vec::new();
+        let mut bytes = text.bytes().peekable();
+        while let Some(b) = bytes.next() {
+            if b != b'%' {
+                literal.push(b);
+                continue;
+            }
+            let mut width = false;
+            while let Some(b'-' | b'0'..=b'9') = bytes.peek() {
+                bytes.next();
+                width = true;
+            }
+            let Some(escape) = bytes.next() else { break };
+            if escape == b'%' {
+                literal.push(b'%');
+                continue;
+            }
+            if escape == b'q' {
+                flush(&mut literal, &mut full);
+                stop = Some(full.len());
+                continue;
+            }
+            let Some((field, form)) = meaning(escape) else { continue };
+            flush(&mut literal, &mut full);
+            if width {
+                full.push(Piece::Pad);
+            }
+            full.push(Piece::Field(field, form));
+            if width {
+                full.push(Piece::Pad);
+            }
+        }
+        flush(&mut literal, &mut full);
+        let background = full.get(..stop.unwrap_or(full.len())).unwrap_or_default().to_vec();
+        let head = full.iter().position(|p| matches!(p, Piece::Field(Field::User | Field::Database | Field::Tag, _)));
+        Prefix { text: text.to_owned(), background, full, head }
+    }
+
+    /// Whether clients can put raw bytes into lines under this prefix.
+    pub fn holds_client_text(&self) -> bool {
+        self.head.is_some()
+    }
+
+    /// The match of this line whose severity begins at `after` or later: the first of them, or the first in which session id and
+    /// process agree.
+    pub fn find<'a>(&self, line: &'a [u8], after: usize) -> Option<Match<'a>> {
+        let first = self.first(line, after)?;
+        if !first.contradicts() {
+            return Some(first);
+        }
+        let (mut next, mut tries) = (first.at + 1, 0);
+        while let Some(found) = self.first(line, next).filter(|_| tries < 8) {
+            if !found.contradicts() {
+                return Some(found);
+            }
+            (next, tries) = (found.at + 1, tries + 1);
+        }
+        Some(first)
+    }
+
+    fn first<'a>(&self, line: &'a [u8], after: usize) -> Option<Match<'a>> {
+        let mut steps = STEPS;
+        if self.background.len() != self.full.len()
+            && let Some(found) = search(&self.background, line, 0, after, Fields::default(), &mut steps)
+        {
+            return Some(found);
+        }
+        search(&self.full, line, 0, after, Fields::default(), &mut steps)
+    }
+
+    /// Whether the line begins like this prefix: everything before the first field of a client's choice is there.
+    pub fn begins(&self, line: &[u8]) -> bool {
+        let pieces = match self.head {
+            Some(head) => self.full.get(..head).unwrap_or_default(),
+            None => &self.full,
+        };
+        !pieces.is_empty() && walk(pieces, line).is_some()
+    }
+
+    /// The first severity or label anywhere in `text`, and where the message after it begins.
+    pub fn word_anywhere(text: &[u8]) -> Option<(Word, usize)> {
+        for colon in memchr::memmem::find_iter(text, b":  ") {
+            // The word stands between a separator and the colon.
+            let from = colon.saturating_sub(35);
+            let before = text.get(from..colon)?;
+            let mut starts = before.iter().enumerate().filter(|(_, b)| !b.is_ascii_alphabetic()).map(|(i, _)| from + i + 1);
+            let found = starts.find_map(|start| word(text.get(start..)?).filter(|(_, used)| start + used == colon + 3).map(|(w, _)| w));
+            let found = found.or_else(|| word(text.get(from..)?).filter(|(_, used)| from == 0 && *used == colon + 3).map(|(w, _)| w));
+            if let Some(found) = found {
+                return Some((found, colon + 3));
+            }
+        }
+        None
+    }
+
+    /// Share of the lines of `sample` that the prefix matches: matching and all lines that are no continuation.
+    pub fn score(&self, sample: &[u8]) -> (usize, usize) {
+        let mut lines: Vec<&[u8]> = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t")).take(401).collect();
+        if lines.len() > 1 {
+            lines.pop(); // perhaps cut
+        }
+        (lines.iter().filter(|l| self.find(l, 0).is_some()).count(), lines.len())
+    }
+
+    /// The known prefix that matches most lines of the sample, with its score: of those that match about as many, the one that tells most,
+    /// for a poor prefix takes what it does not know for a part of the database's name.
+    pub fn detect(sample: &[u8]) -> (Prefix, usize, usize) {
+        let mut best = (Prefix::compile(KNOWN.first().copied().unwrap_or_default()), 0, 0);
+        let mut told = 0;
+        for text in KNOWN {
+            let prefix = Prefix::compile(text);
+            let (good, all) = prefix.score(sample);
+            let tells = if prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
+            let about = good * 100 >= best.1 * 97;
+            if good > 0 && (good * 97 > best.1 * 100 || (about && tells > told)) {
+                (best, told) = ((prefix, good, all), tells);
+            }
+        }
+        best
+    }
+
+    /// Whether a line of the sample names a user under this prefix.
+    fn names_a_user(&self, sample: &[u8]) -> bool {
+        sample.split(|b| *b == b'\n').take(401).any(|l| self.find(l, 0).is_some_and(|m| m.fields.user.is_some()))
+    }
+}
+
+fn flush(literal: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(std::mem::take(literal)));
+    }
+}
+
+fn meaning(escape: u8) -> Option<(Field, Form)> {
+    Some(match escape {
+        b't' | b'm' => (Field::Time, Form::Stamp),
+        b'n' => (Field::Time, Form::Epoch),
+        b's' => (Field::Ignored, Form::Stamp),
+        b'p' => (Field::Pid, Form::Digits),
+        b'l' => (Field::Line, Form::Digits),
+        b'P' | b'x' | b'Q' => (Field::Ignored, Form::Word),
+        b'v' | b'L' => (Field::Ignored, Form::Word),
+        b'c' => (Field::Session, Form::SessionId),
+        b'e' => (Field::Code, Form::SqlState),
+        b'r' | b'h' => (Field::Remote, Form::Remote),
+        b'u' => (Field::User, Form::Any),
+        b'd' => (Field::Database, Form::Any),
+        b'a' => (Field::Application, Form::Any),
+        b'i' => (Field::Tag, Form::Any),
+        b'b' => (Field::Ignored, Form::Any),
+        _ => return None,
+    })
+}
+
+/// End of the fixed pieces in `line`.
+fn walk(pieces: &[Piece], line: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for piece in pieces {
+        let rest = line.get(at..)?;
+        at += match piece {
+            Piece::Literal(text) => rest.starts_with(text).then_some(text.len())?,
+            Piece::Pad => blanks(rest),
+            Piece::Field(_, form) => fixed(*form, rest).or_else(|| rest.iter().position(|b| *b == b' '))?,
+        };
+    }
+    Some(at)
+}
+
+fn blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|b| **b == b' ').count()
+}
+
+/// Length of a field whose form alone tells its end; `None`: not that form, or the form does not tell.
+fn fixed(form: Form, text: &[u8]) -> Option<usize> {
+    let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let len = match form {
+        Form::Stamp => return timestamp::form(text),
+        Form::Epoch => {
+            let whole = digits(text);
+            match text.get(whole) {
+                Some(b'.') => whole + 1 + digits(text.get(whole + 1..)?),
+                _ => whole,
+            }
+        }
+        Form::Digits => digits(text),
+        Form::SessionId => {
+            let hex = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+            let start = hex(text);
+            let pid = hex(text.get(start + 1..)?);
+            if start == 0 || pid == 0 || text.get(start) != Some(&b'.') {
+                return None;
+            }
+            start + 1 + pid
+        }
+        Form::SqlState => {
+            let code = text.get(..5)?;
+            return code.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()).then_some(5);
+        }
+        Form::Remote => {
+            if text.starts_with(b"[local]") {
+                return Some(7);
+            }
+            let host = text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-' | b'_' | b'%')).count();
+            let port = digits(text.get(host + 1..)?);
+            if host == 0 || port == 0 || text.get(host) != Some(&b'(') || text.get(host + 1 + port) != Some(&b')') {
+                return None;
+            }
+            host + port + 2
+        }
+        Form::Word | Form::Any => return None,
+    };
+    (len > 0).then_some(len)
+}
+
+/// The first way to lay `pieces` over `line` from `at` such that a severity follows at `after` or later.
+fn search<'a>(pieces: &[Piece], line: &'a [u8], at: usize, after: usize, found: Fields<'a>, steps: &mut u32) -> Option<Match<'a>> {
+    *steps = steps.checked_sub(1)?;
+    let rest = line.get(at..)?;
+    let Some((piece, next)) = pieces.split_first() else {
+        let (word, message) = (at >= after).then(|| word(rest)).flatten()?;
+        return Some(Match { fields: found, word, at, message: at + message });
+    };
+    match piece {
+        Piece::Literal(text) => {
+            if !rest.starts_with(text) {
+                return None;
+            }
+            search(next, line, at + text.len(), after, found, steps)
+        }
+        Piece::Pad => search(next, line, at + blanks(rest), after, found, steps),
+        Piece::Field(field, form) => {
+            if let Some(len) = fixed(*form, rest) {
+                return search(next, line, at + len, after, take(found, *field, *form, rest.get(..len)?), steps);
+            }
+            if !matches!(form, Form::Remote | Form::Word | Form::Any) {
+                return None;
+            }
+            // As short as possible first; where a literal follows only its places are tried.
+            let literal = match next.first() {
+                Some(Piece::Literal(text)) => Some(text.as_slice()),
+                _ => None,
+            };
+            let limit = match form {
+                Form::Word | Form::Remote => rest.iter().position(|b| !b.is_ascii_graphic()).unwrap_or(rest.len()),
+                _ => rest.len(),
+            };
+            let mut len = 0;
+            while len <= limit {
+                if let Some(literal) = literal {
+                    len += memchr::memmem::find(rest.get(len..)?, literal)?;
+                    if len > limit {
+                        return None;
+                    }
+                }
+                if let Some(found) = search(next, line, at + len, after, take(found, *field, *form, rest.get(..len)?), steps) {
+                    return Some(found);
+                }
+                *steps = steps.checked_sub(1)?;
+                len += 1;
+            }
+            None
+        }
+    }
+}
+
+fn take<'a>(mut found: Fields<'a>, field: Field, form: Form, text: &'a [u8]) -> Fields<'a> {
+    let some = || Some(text).filter(|t| !t.is_empty() && *t != b"[unknown]");
+    match field {
+        Field::Time => (found.time, found.epoch) = (Some(text), form == Form::Epoch),
+        Field::Pid => found.pid = super::message::number(text).and_then(|n| u32::try_from(n).ok()),
+        Field::User => found.user = some(),
+        Field::Database => found.database = some(),
+        Field::Remote => found.remote = some(),
+        Field::Application => found.application = some(),
+        Field::Session => found.session = Some(text),
+        Field::Line => found.line = super::message::number(text),
+        Field::Code => found.code = Some(text),
+        Field::Tag => found.tag = Some(text),
+        Field::Ignored => {}
+    }
+    found
+}
+
+/// `LOG:  ` and the like at the start of `text`, in any language, and where the message after it begins.
+fn word(text: &[u8]) -> Option<(Word, usize)> {
+    // The longest word of any language has 33 bytes.
+    let colon = memchr::memchr(b':', text.get(..36.min(text.len()))?)?;
+    let name = text.get(..colon)?;
+    let name = name.strip_suffix(b" ").or_else(|| name.strip_suffix("\u{a0}".as_bytes())).unwrap_or(name);
+    let word = severity(name).map(Word::Primary).or_else(|| label(name).map(Word::Secondary))?;
+    let blanks = text.get(colon + 1..)?.iter().take(2).take_while(|b| **b == b' ').count();
+    Some((word, colon + 1 + blanks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(prefix: &str, line: &str) -> String {
+        match Prefix::compile(prefix).find(line.as_bytes(), 0) {
+            None => "none".to_owned(),
+            Some(m) => {
+                let t = |t: Option<&[u8]>| t.map_or("-".to_owned(), |t| String::from_utf8_lossy(t).into_owned());
+                let f = m.fields;
+                let message = String::from_utf8_lossy(&line.as_bytes()[m.message..]).into_owned();
+                format!("{} {} {} {} {} | {message}", t(f.user), t(f.database), t(f.remote), t(f.application), f.pid.unwrap_or(0))
+            }
+        }
+    }
+
+    #[test]
+    fn lines() {
+        for (prefix, line, want) in [
+            ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] LOG:  x", "- - - - 980 | x"),
+            ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] LOG:  x", "- - - - 980 | x"),
+            ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] a@b@c LOG:  x", "a b@c - - 980 | x"),
+            ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 +03 [980] a@b ОШИБКА:  x", "a b - - 980 | x"),
+            ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC:10.0.0.1(5):u@d:[7]:ERROR:  x", "u d 10.0.0.1(5) - 7 | x"),
+            ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC::@:[7]:LOG:  x", "- - - - 7 | x"),
+            ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC:::1(5):u@d:[7]:LOG:  x", "u d ::1(5) - 7 | x"),
+            (
+                "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+                "2026-11-22 02:05:17 UTC [7]: [3-1] user=u,db=d,app=x, y,client=z,client=10.1.1.1 LOG:  x",
+                "u d 10.1.1.1 x, y,client=z 7 | x",
+            ),
+            ("%m %-8u|%p ", "2026-11-22 02:05:17.355 UTC u       |7 LOG:  x", "u        - - - 7 | x"),
+            ("%n %p %%", "1795313117.355 7 %LOG:  x", "- - - - 7 | x"),
+            ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] u@d LOG:  x", "none"),
+            ("%m [%p] ", "pg_ctl: LOG:  x", "none"),
+        ] {
+            assert_eq!(show(prefix, line), want, "{prefix} on {line}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_has_a_second_match() {
+        let line = b"2026-11-22 02:05:17.355 UTC [980] a@b LOG:  statement: x@d FATAL:  no";
+        let prefix = Prefix::compile("%m [%p] %q%u@%d ");
+        let first = prefix.find(line, 0).unwrap();
+        let second = prefix.find(line, first.at + 1).unwrap();
+        assert_eq!((second.fields.user, second.fields.database), (Some(&b"a"[..]), Some(&b"b LOG:  statement: x@d"[..])));
+    }
+
+    #[test]
+    fn a_line_full_of_separators_ends_in_bounded_time() {
+        let line = format!("2026-11-22 02:05:17.355 UTC [980] {}", "@ ".repeat(5000));
+        assert!(Prefix::compile("%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ").find(line.as_bytes(), 0).is_none());
+    }
+
+    #[test]
+    fn the_prefix_of_a_sample() {
+        for (sample, want) in [
+            ("2026-11-22 02:05:17.355 UTC [980] LOG:  x\n2026-11-22 02:05:17.355 UTC [980] a@b LOG:  x\n", "%m [%p] %q%u@%d "),
+            ("2026-11-22 02:05:17 UTC:10.0.0.1(5):u@d:[7]:ERROR:  x\n2026-11-22 02:05:17 UTC::@:[7]:LOG:  x\n", "%t:%r:%u@%d:[%p]:"),
+        ] {
+            assert_eq!(Prefix::detect(sample.as_bytes()).0.text, want);
+        }
+    }
+}
