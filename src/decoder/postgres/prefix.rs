@@ -75,9 +75,9 @@ enum Form {
     /// `hex.hex`
     SessionId,
     SqlState,
-    /// `host(port)` or `[local]`, else as a word.
+    /// `host(port)`, `[local]`, or a host or address alone.
     Remote,
-    /// Printable ASCII without blanks: an address, a name of a host, a transaction.
+    /// Printable ASCII without blanks: a transaction, a query id.
     Word,
     /// Any byte.
     Any,
@@ -343,7 +343,7 @@ fn fixed(form: Form, text: &[u8]) -> Option<usize> {
             if text.starts_with(b"[local]") {
                 return Some(7);
             }
-            let host = text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-' | b'_' | b'%')).count();
+            let host = text.iter().take_while(|b| is_host(**b)).count();
             let port = digits(text.get(host + 1..)?);
             if host == 0 || port == 0 || text.get(host) != Some(&b'(') || text.get(host + 1 + port) != Some(&b')') {
                 return None;
@@ -353,6 +353,11 @@ fn fixed(form: Form, text: &[u8]) -> Option<usize> {
         Form::Word | Form::Any => return None,
     };
     (len > 0).then_some(len)
+}
+
+/// Bytes of addresses and host names.
+fn is_host(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-' | b'_' | b'%')
 }
 
 /// The first way to lay `pieces` over `line` from `at` such that a severity follows at `after` or later.
@@ -384,7 +389,8 @@ fn search<'a>(pieces: &[Piece], line: &'a [u8], at: usize, after: usize, found: 
                 _ => None,
             };
             let limit = match form {
-                Form::Word | Form::Remote => rest.iter().position(|b| !b.is_ascii_graphic()).unwrap_or(rest.len()),
+                Form::Remote => rest.iter().position(|b| !is_host(*b)).unwrap_or(rest.len()),
+                Form::Word => rest.iter().position(|b| !b.is_ascii_graphic()).unwrap_or(rest.len()),
                 _ => rest.len(),
             };
             let mut len = 0;
