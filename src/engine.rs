@@ -2,6 +2,7 @@
 //!
 //! One engine owns the baselines of one shard of tokens. The same observations in the same order give the same findings and the
 //! same baselines, bit for bit, wherever they were cut into batches.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::collections::HashMap;
 use std::sync::Arc;

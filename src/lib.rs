@@ -35,6 +35,7 @@ pub mod baseline;
 // 5 judge
 pub mod detect;
 pub mod engine;
+pub mod observe;
 
 // 6 decide
 pub mod alert;

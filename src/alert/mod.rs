@@ -1,4 +1,5 @@
 //! Alerts: findings about one token, grouped, with a life cycle.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! Decoders: a framed record becomes an [`Event`], a counted reject, or a counted skip.
 //!
 //! **Adding a log format = one file here, one line in [`FORMATS`], one folder in `samples/`.**
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use bumpalo::Bump;
 

@@ -5,6 +5,7 @@
 //!
 //! These detectors judge each feature by itself. They fire on a new value only of a token that seldom shows one (see
 //! [`crate::baseline::surprise`] and [`Settings::gate`]).
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //!
 //! Adding a framing = one file here. Line framing is [`lines`]; CSV records that run over lines are [`csv`];
 //! formats whose records only their own grammar can separate bring a framer of their own.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod csv;
 pub mod lines;

@@ -1,7 +1,7 @@
-//! Understanding: event -> token with provenance (`attribute.rs`), declared tokens and their limits (`inventory.rs`, `policy.rs`), the
+//! Identity: declared tokens and their limits (`inventory.rs`, `hours.rs`, `policy.rs`), client software by family (`client.rs`), the
 //! names behind the ids (`dictionary.rs`).
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
-pub mod attribute;
 pub mod client;
 pub mod dictionary;
 pub mod hours;

@@ -8,9 +8,9 @@ use crate::config;
 use crate::decoder::stream::{Item, Stream};
 use crate::decoder::{self, Decoded, Options};
 use crate::event::Kind;
-use crate::identity::attribute::Attributor;
 use crate::identity::dictionary::Dictionary;
 use crate::observation::{Evidence, Observation};
+use crate::observe::Attributor;
 use crate::position::Partition;
 use crate::source::{Chunk, Delivery, Gap, Trouble};
 

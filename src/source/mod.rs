@@ -8,6 +8,7 @@
 //! - It starts at the positions of the last checkpoint that it was given and never stores a position itself;
 //!   [`Bookmarks`] turns an offset that the pipeline has taken in into a [`Position`] for the store.
 //! - It knows nothing of records or formats.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@
 //!
 //! What a statement does is read from its shape alone, so no literal can change it and two statements of one shape are
 //! never understood differently, whatever was cached or evicted before.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod cache;
 pub mod inspect;

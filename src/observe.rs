@@ -1,7 +1,9 @@
-//! Event -> token, with provenance; event -> observation.
+//! Event -> observation: whose act it is, what it touches, which declared limits and which rules' conditions it meets. The last
+//! place that sees the event's text.
 //!
 //! The token is chosen by what the server verified: the user of an authorised session, and what the inventory says of it. A
 //! claimed name (the user of a refused login) never chooses the token; it only says whom somebody tried to be.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,12 +11,12 @@ use std::sync::Arc;
 use bstr::{BStr, ByteSlice};
 use smallvec::SmallVec;
 
-use super::client::family;
-use super::dictionary::Dictionary;
-use super::inventory::Inventory;
-use super::policy;
 use crate::detect::rule::{Facts, RuleSet};
 use crate::event::{Address, Event, Kind, Operation, Provenance};
+use crate::identity::client::family;
+use crate::identity::dictionary::Dictionary;
+use crate::identity::inventory::Inventory;
+use crate::identity::policy;
 use crate::observation::{Evidence, Network, Observation, Scope, Violations};
 use crate::sql::cache::{Shape, ShapeCache};
 use crate::token::{TokenId, WordId};
