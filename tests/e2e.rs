@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::daemon::Daemon;
 use support::http_receiver::{Answer, Receiver, Request};
+use support::kafka::{self, Kafka};
 use support::postgres::{self, Postgres};
 use support::python::{self, Login};
 use support::smtp::SmtpServer;
@@ -15,9 +16,9 @@ use support::{prometheus, wait_for};
 
 const SECRET: &str = "whsec_dG9rZW53YXRjaC1lbmQtdG8tZW5kLXNlY3JldC0wMQ==";
 
-fn database() -> Postgres {
+fn database(log: &str) -> Postgres {
     let server = Postgres::start(&[
-        ("log_destination", "csvlog"),
+        ("log_destination", log),
         ("log_statement", "all"),
         ("log_connections", "on"),
         ("log_disconnections", "on"),
@@ -193,7 +194,7 @@ fn a_stolen_token_is_found_through_crashes() {
     if missing() {
         return;
     }
-    let server = database();
+    let server = database("csvlog");
     let mut receivers = Receivers::start();
     let mut daemon = receivers.daemon(&file_source(&server));
     daemon.start();
@@ -231,12 +232,61 @@ fn a_stolen_token_is_found_through_crashes() {
     daemon.stop();
 }
 
+/// Passes on what the server has logged since, a message a record, as a log shipper does.
+fn relay(kafka: &Kafka, server: &Postgres, sent: &mut usize) {
+    let log = String::from_utf8_lossy(&std::fs::read(server.log_file("json")).expect("the log")).into_owned();
+    let whole = log.rfind('\n').map_or(0, |end| end + 1);
+    kafka.produce("db-audit", 0, log[*sent..whole].lines().map(Some));
+    *sent = whole;
+}
+
+#[test]
+fn a_stolen_token_is_found_through_kafka() {
+    if support::skip([postgres::missing(), python::missing(), kafka::missing()]) {
+        return;
+    }
+    let broker = Kafka::start();
+    broker.create("db-audit", 1);
+    let server = database("jsonlog");
+    let mut sent = 0;
+    let mut receivers = Receivers::start();
+    let source = format!(
+        "[[source]]\nname = \"topic\"\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"db-audit\"]\ngroup = \"tokenwatch\"\nformat = \"postgres-json\"\n",
+        broker.bootstrap
+    );
+    let mut daemon = receivers.daemon(&source);
+    daemon.start();
+    for _ in 0..3 {
+        ordinary(&server);
+        std::thread::sleep(Duration::from_millis(1700));
+        relay(&broker, &server, &mut sent);
+    }
+    daemon.wait_metric("tokenwatch_events_total{kind=\"query\",source=\"topic\"}", 8.0);
+    // A message that nobody can read is counted, and stops nothing.
+    broker.produce("db-audit", 0, [Some("{\"timestamp\": poison"), None]);
+    daemon.wait_metric("tokenwatch_records_total{result=\"reject\",source=\"topic\"}", 1.0);
+    wait_for("a checkpoint", Duration::from_secs(10), || daemon.metric("tokenwatch_commits_total").filter(|n| *n >= 2.0));
+    daemon.kill();
+    stolen(&server);
+    relay(&broker, &server, &mut sent);
+    daemon.start();
+    receivers.expect_theft();
+    daemon.kill();
+    daemon.start();
+    ordinary(&server);
+    relay(&broker, &server, &mut sent);
+    daemon.wait_metric("tokenwatch_events_total{kind=\"query\",source=\"topic\"}", 1.0);
+    std::thread::sleep(Duration::from_secs(2));
+    receivers.expect_nothing_twice();
+    daemon.stop();
+}
+
 #[test]
 fn metrics_health_and_reload() {
     if support::skip([postgres::missing(), python::missing(), prometheus::missing()]) {
         return;
     }
-    let server = database();
+    let server = database("csvlog");
     let config = format!("{}[[channel]]\nname = \"file\"\ntype = \"file\"\npath = \"alerts.jsonl\"\n", file_source(&server));
     let mut daemon = Daemon::new(&config, &[]);
     daemon.start();

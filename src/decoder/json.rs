@@ -161,7 +161,7 @@ impl Decoder for Json {
             event.dialect = fields::dialect(get(Field::Dialect));
         }
         let word = string(Field::Operation);
-        event.operation = word.and_then(|word| fields::operation(word));
+        event.operation = word.and_then(fields::operation);
         if word.is_some() && event.operation.is_none() && event.statement.is_none() {
             event.operation = Some(Operation::Other);
         }

@@ -28,7 +28,7 @@ use crate::position::{Checkpoint, Position};
 use crate::source::file::FileSource;
 use crate::source::kafka;
 use crate::source::stdin::StdinSource;
-use crate::source::{Bookmarks, Delivery, Source, Stop};
+use crate::source::{Bookmarks, Delivery, Opened, Stop};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::token::TokenId;
@@ -43,6 +43,9 @@ const PARCELS: usize = 256;
 const SILENT: Duration = Duration::from_secs(15 * 60);
 /// Stages are given this long to end before the process ends without them; nothing is lost, it is read again.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// The bookmarks of each source, by its name.
+type AllBookmarks = BTreeMap<String, Arc<dyn Bookmarks>>;
 
 /// Sources of one generation of the configuration.
 struct Running {
@@ -156,12 +159,12 @@ fn start_sources(
     sources: &[config::Source],
     checkpoints: &[Checkpoint],
     out: &Sender<Delivery>,
-) -> Result<(Running, BTreeMap<String, Arc<dyn Bookmarks>>), String> {
+) -> Result<(Running, AllBookmarks), String> {
     let stop = Stop::default();
     let (mut threads, mut names, mut bookmarks) = (Vec::new(), Vec::new(), BTreeMap::new());
     for source in sources {
         let resume: Vec<Checkpoint> = checkpoints.iter().filter(|c| c.source == source.name).cloned().collect();
-        let (running, marks): (Box<dyn Source>, Arc<dyn Bookmarks>) = match &source.kind {
+        let (running, marks): Opened = match &source.kind {
             SourceKind::File { include, exclude, start } => FileSource::new(
                 source.name.clone(),
                 include.clone(),

@@ -21,7 +21,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, Offset};
 use secrecy::ExposeSecret;
 
-use super::{Bookmarks, Chunk, Delivery, Gap, IDLE_AFTER, Source, Stop, Trouble};
+use super::{Bookmarks, Chunk, Delivery, Gap, IDLE_AFTER, Opened, Source, Stop, Trouble};
 use crate::clock::{Clock, System};
 use crate::config::Kafka;
 use crate::position::Checkpoint;
@@ -46,7 +46,7 @@ const REBUILD_AFTER: Duration = Duration::from_secs(5);
 
 /// Makes the source and the bookmarks that go with it. Nothing is connected before the source runs; an error here is one in the
 /// settings.
-pub fn new(name: &str, config: &Kafka, resume: Vec<Checkpoint>) -> Result<(Box<dyn Source>, Arc<dyn Bookmarks>), String> {
+pub fn new(name: &str, config: &Kafka, resume: Vec<Checkpoint>) -> Result<Opened, String> {
     let ledger = Arc::new(Ledger::new(name, config.start, resume));
     let client = client(config);
     // Creating a consumer checks the settings, the certificate files among them.

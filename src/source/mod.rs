@@ -81,6 +81,9 @@ pub trait Bookmarks: Send + Sync {
     fn release(&self, _partition: &Partition) {}
 }
 
+/// A source that is ready to run, and what turns its offsets into positions.
+pub type Opened = (Box<dyn Source>, Arc<dyn Bookmarks>);
+
 /// Set when the daemon stops; sources look at it at least every 200 ms.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<std::sync::atomic::AtomicBool>);

@@ -185,3 +185,14 @@ fn arguments(last: &[&str]) -> Vec<String> {
     args.extend(last.iter().map(|&argument| argument.to_owned()));
     args
 }
+
+/// What of Kafka is missing here.
+pub fn missing() -> Option<String> {
+    let jars = fetched("TOKENWATCH_KAFKA_JARS", "kafka-jars");
+    let empty = fs::read_dir(&jars).map_or(true, |mut files| files.next().is_none());
+    if empty {
+        Some(format!("Apache Kafka: no jars in {}", jars.display()))
+    } else {
+        super::process::missing_programs(&["java"], "default-jre-headless")
+    }
+}

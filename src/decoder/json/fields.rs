@@ -166,8 +166,8 @@ pub fn time(value: Value<'_>, stamps: &mut Timestamps) -> Option<Time> {
             let magnitude = number.unsigned_abs();
             let microseconds = match magnitude {
                 0..100_000_000_000 => number.checked_mul(1_000_000)?,
-                0..100_000_000_000_000 => number.checked_mul(1_000)?,
-                0..100_000_000_000_000_000 => number,
+                100_000_000_000..100_000_000_000_000 => number.checked_mul(1_000)?,
+                100_000_000_000_000..100_000_000_000_000_000 => number,
                 _ => number / 1_000,
             };
             Some(Time(microseconds))
