@@ -1,10 +1,16 @@
 //! `tokenwatch check`: configuration, inventory, rules, and every rule's own test cases.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::{ConfigArg, Failure};
 use crate::clock::{Clock, System};
 use crate::detect::rule::trial;
+use crate::notifier::Channel;
+use crate::response::HALT_FILE;
+use crate::response::guard::Guard;
+use crate::response::responder::Responder;
 use crate::runtime::rulebook::Rulebook;
 
 /// Check what the daemon would read; nothing is started, nothing is sent.
@@ -27,6 +33,14 @@ pub fn run(command: Check) -> Result<(), Failure> {
     }
     for remark in rulebook.inventory.remarks(System::default().now()) {
         eprintln!("note: {remark}");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(System::default());
+    for channel in &rulebook.config.channels {
+        Channel::open(channel, clock.clone())?;
+    }
+    for responder in &rulebook.config.responders {
+        Guard::new(responder)?;
+        Responder::open(responder, clock.clone(), rulebook.config.state_dir.join(HALT_FILE))?;
     }
     println!("configuration  {}", command.config.config.as_ref().map_or("defaults".to_owned(), |p| format!("{} is good", p.display())));
     println!("sources        {}", rulebook.config.sources.len());

@@ -10,37 +10,12 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::event::Time;
-use crate::notifier::delivery::{Outbox, OutboxError, Outcome, Schedule, Tally, Worker};
+use crate::notifier::delivery::{Schedule, Tally, Worker};
 use crate::notifier::{Channel, Delivery, Receipt, SendError, Sender};
 use crate::response::responder::Responder;
 use crate::response::{HALT_FILE, destination};
-use crate::store::{Store, StoreError};
+use crate::store::{SharedOutbox, Store};
 use crate::telemetry::metrics::Metrics;
-
-/// The outbox tables of the store.
-struct StoreOutbox(Mutex<Store>);
-
-impl StoreOutbox {
-    fn with<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, OutboxError> {
-        let mut store = self.0.lock().map_err(|_| OutboxError { message: "the outbox is poisoned".to_owned(), retryable: false })?;
-        work(&mut store).map_err(|error| OutboxError { message: error.to_string(), retryable: error.is_retryable() })
-    }
-}
-
-impl Outbox for StoreOutbox {
-    fn due(&self, destination: &str, now: Time, limit: u32) -> Result<Vec<Delivery>, OutboxError> {
-        self.with(|store| store.due(destination, now, limit))
-    }
-
-    fn record(&self, key: &str, outcome: &Outcome, now: Time) -> Result<(), OutboxError> {
-        self.with(|store| match outcome {
-            Outcome::Delivered(receipt) => store.mark_delivered(key, receipt, now),
-            Outcome::Retry { due, error } => store.mark_retry(key, *due, error, now),
-            Outcome::Dead { error, notices } => store.mark_dead(key, error, notices, now),
-        })
-    }
-}
 
 /// Whoever takes the messages of a destination.
 enum Recipient {
@@ -65,7 +40,7 @@ struct Courier {
 
 /// All workers, by destination.
 pub struct Couriers {
-    outbox: Arc<StoreOutbox>,
+    outbox: Arc<SharedOutbox>,
     clock: Arc<dyn Clock>,
     /// Rung when rows were added to the outbox; each worker has its own bell.
     bells: Arc<Mutex<Vec<Arc<Notify>>>>,
@@ -98,7 +73,7 @@ impl Couriers {
     pub fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let store = Store::open_shared(&config.state_dir).map_err(|e| e.to_string())?;
         let couriers = Couriers {
-            outbox: Arc::new(StoreOutbox(Mutex::new(store))),
+            outbox: Arc::new(SharedOutbox::new(store)),
             bells: Arc::default(),
             running: Arc::default(),
             stop: watch::Sender::new(false),
@@ -195,7 +170,7 @@ impl Couriers {
                     }
                 }
             }
-            for row in outbox.with(|store| store.outbox_counts()).unwrap_or_default() {
+            for row in outbox.counts().unwrap_or_default() {
                 metrics.outbox_pending.with_label_values(&[&row.destination]).set(i64::try_from(row.waiting).unwrap_or(i64::MAX));
                 let age = row.oldest.map_or(0.0, |since| clock.now().0.saturating_sub(since.0).max(0) as f64 / 1e6);
                 metrics.outbox_oldest_seconds.with_label_values(&[&row.destination]).set(age);

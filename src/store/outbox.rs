@@ -222,6 +222,14 @@ impl SharedOutbox {
         SharedOutbox(std::sync::Mutex::new(store))
     }
 
+    /// What waits, was delivered and was given up, by destination.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub fn counts(&self) -> Result<Vec<DestinationCount>, OutboxError> {
+        self.with(|store| store.outbox_counts())
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, OutboxError> {
         // A worker that panicked left no transaction open: it was rolled back when it was dropped.
         let mut store = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
