@@ -16,7 +16,11 @@ const NEVER: &[(&str, &str, &str)] = &[
 ];
 
 /// Exceptions from the order of the modules: from, to, reason. Empty is the aim.
-const ALLOWED: &[(&str, &str, &str)] = &[];
+const ALLOWED: &[(&str, &str, &str)] = &[(
+    "identity",
+    "detect",
+    "the rules are matched where a statement is still at hand; only which ones matched travels on in the observation",
+)];
 
 /// Rooms that cannot fail, wait, or ask the world: the same input gives the same output.
 const PURE: &[&str] = &["engine", "detect", "baseline", "sql", "decoder"];
@@ -53,6 +57,7 @@ const AT_START: &[(&str, &[&str], &str)] =
 const LINES: usize = 600;
 const LONG: &[(&str, &str)] = &[
     ("src/sql/normalize.rs", "one pass over the text is one state machine, and its cases stand beside it"),
+    ("src/source/file/tail.rs", "one file followed through every kind of rotation: the states belong together"),
     ("src/sql/inspect.rs", "one walk over the syntax tree; a third of it is the table of cases"),
 ];
 

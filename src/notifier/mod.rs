@@ -3,7 +3,7 @@
 //! **Adding a channel = one file here and one variant of [`Channel`].**
 //!
 //! [`message`] what is told, and its JSON; [`text`] the one place that finds words for people; [`webhook`], [`slack`],
-//! [`email`], [`stdout`], [`file`] the channels; [`post`] and [`sign`] what the HTTP ones share; [`delivery`] the workers that
+//! [`email`], [`stdout`], [`mod@file`] the channels; [`post`] and [`sign`] what the HTTP ones share; [`delivery`] the workers that
 //! try until it is told.
 //!
 //! The promise is "at least once, always under the same key". A receiver that acted and then could not answer is sent the
