@@ -41,6 +41,8 @@ pub struct Walk {
     pub files: BTreeMap<PathBuf, Stat>,
     /// Directories that were read, each with its device and inode: those to watch for changes.
     pub directories: HashMap<PathBuf, (u64, u64)>,
+    /// The time stamps of the directories before they were read.
+    stamps: HashMap<PathBuf, (i64, i64)>,
     /// Names beside the matching ones, by directory.
     pub others: HashMap<PathBuf, Vec<OsString>>,
     /// What could not be looked at.
@@ -159,6 +161,13 @@ impl Globs {
     }
 }
 
+impl Walk {
+    /// Whether names came or went since the walk began. Files that were written to do not matter.
+    pub fn is_stale(&self) -> bool {
+        self.stamps.iter().any(|(directory, stamp)| Stat::of_path(real(directory)).map_or(true, |stat| stat.changed != *stamp))
+    }
+}
+
 impl Pattern {
     /// A path without wildcards in the configuration is meant literally, whatever characters it has.
     fn is(&self, path: &Path) -> bool {
@@ -182,11 +191,16 @@ fn split(text: &str) -> (PathBuf, Option<usize>) {
 }
 
 fn entries(directory: &Path, walk: &mut Walk) -> io::Result<Vec<OsString>> {
-    let read = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let stat = Stat::of_path(read)?;
-    let names = std::fs::read_dir(read)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
+    let stat = Stat::of_path(real(directory))?;
+    let names = std::fs::read_dir(real(directory))?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
     walk.directories.insert(directory.to_path_buf(), (stat.id.device, stat.id.inode));
+    walk.stamps.entry(directory.to_path_buf()).or_insert(stat.changed);
     Ok(names)
+}
+
+/// The empty path is the working directory.
+pub fn real(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
 }
 
 /// Linked directories are followed where the depth is bounded by the pattern; `**` could run in circles.
@@ -229,8 +243,7 @@ pub fn live_name<'n>(names: &'n HashSet<OsString>, other: &OsStr) -> Option<&'n 
 pub fn nearby(directory: &Path) -> Vec<(PathBuf, u64)> {
     use std::os::unix::fs::DirEntryExt;
     let list = |directory: &Path| -> Vec<(PathBuf, u64, bool)> {
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-        let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(real(directory)) else { return Vec::new() };
         entries
             .take(ENTRIES)
             .filter_map(Result::ok)

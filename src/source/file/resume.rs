@@ -34,10 +34,10 @@ pub struct Reunion {
 
 /// Finds every generation again: by inode tuple and content wherever it was moved to in or below its directory, else by content alone
 /// (a copy, after copytruncate or a restored backup).
-pub fn reunite(checkpoints: Vec<Checkpoint>, globs: &Globs, walk: &Walk) -> Reunion {
+pub fn reunite(checkpoints: &[Checkpoint], globs: &Globs, walk: &Walk) -> Reunion {
     let mut reunion = Reunion::default();
     let mut open = Vec::new();
-    for checkpoint in checkpoints {
+    for checkpoint in checkpoints.iter().cloned() {
         match checkpoint.position.clone() {
             Position::File(position) if globs.matches(Path::new(&position.path)) => open.push((checkpoint, position)),
             Position::File(_) | Position::Kafka { .. } => reunion.dropped.push(checkpoint),

@@ -11,6 +11,9 @@ use super::generation::Generation;
 use super::identity::{self, FileId, Stat};
 use crate::position::FilePosition;
 
+/// A directory whose names keep changing is listed so often.
+const LISTINGS: usize = 5;
+
 /// A file that is, or may be, a rotated generation of the live file.
 #[derive(Debug)]
 pub struct Sibling {
@@ -54,13 +57,24 @@ pub fn find_copy(path: &Path, position: &FilePosition, taken: impl Fn(&FileId) -
     }
     let name = path.file_name()?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    discover::nearby(directory)
-        .into_iter()
-        .filter(|(other, _)| !discover::compressed(other))
-        .filter(|(other, _)| other.file_name().is_some_and(|other| discover::rotated_name(name, other)))
-        .filter_map(|(other, _)| identity::open(&other).ok())
-        .filter(|(file, stat)| !taken(&stat.id) && identity::fits(file, stat.size, position).unwrap_or(false))
-        .max_by_key(|(_, stat)| (stat.size, stat.id))
+    let mut listed = discover::nearby(directory);
+    for _ in 0..LISTINGS {
+        let found = listed
+            .iter()
+            .map(|(other, _)| other)
+            .filter(|other| !discover::compressed(other))
+            .filter(|other| other.file_name().is_some_and(|other| discover::rotated_name(name, other)))
+            .filter_map(|other| identity::open(other).ok())
+            .filter(|(file, stat)| !taken(&stat.id) && identity::fits(file, stat.size, position).unwrap_or(false))
+            .max_by_key(|(_, stat)| (stat.size, stat.id));
+        // Not found may mean that names changed between listing and opening.
+        let again = discover::nearby(directory);
+        if found.is_some() || again == listed {
+            return found;
+        }
+        listed = again;
+    }
+    None
 }
 
 /// Whether the file is, so far, nothing but a copy of the generation's beginning: copytruncate at work, or a backup by hand.

@@ -22,6 +22,8 @@ use crate::source::{Chunk, Delivery, Ended, Gap, IDLE_AFTER, Outlet, Trouble};
 const REMEMBERED: usize = 4096;
 /// Shortest time between two walks, however many names change.
 const WALK_SPACING: Duration = Duration::from_millis(10);
+/// A start is tried again so often when names change meanwhile.
+const STARTS: u32 = 20;
 /// Around a rotation new siblings are taken for generations that came and went unseen, for so many walks.
 const WALKS_AROUND_ROTATION: u8 = 2;
 
@@ -157,10 +159,21 @@ impl Tail {
 
     /// The first walk is different: there are checkpoints to be matched, and what is there may be skipped.
     fn first_walk(&mut self, out: &Outlet) -> Result<(), Ended> {
-        let walk = self.globs.walk();
         let checkpoints = std::mem::take(&mut self.resume);
         let fresh = checkpoints.is_empty();
-        let mut reunion = resume::reunite(checkpoints, &self.globs, &walk);
+        let (mut walk, mut reunion);
+        let mut tries = 0;
+        loop {
+            out.go_on()?;
+            walk = self.globs.walk();
+            reunion = resume::reunite(&checkpoints, &self.globs, &walk);
+            tries += 1;
+            // A rotation right now makes what was found contradict itself. It takes milliseconds.
+            if tries >= STARTS || !walk.is_stale() {
+                break;
+            }
+            self.wake.wait(WALK_SPACING);
+        }
         for checkpoint in reunion.dropped {
             out.send(Delivery::Closed(partition(&checkpoint)))?;
         }

@@ -4,10 +4,11 @@
 //! sees the change and only the delay is longer.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::discover::real;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -83,10 +84,6 @@ impl Wake {
     }
 }
 
-fn real(path: &Path) -> &Path {
-    if path.as_os_str().is_empty() { Path::new(".") } else { path }
-}
-
 fn watcher(hint: Arc<Mutex<Hint>>, ring: Sender<()>) -> notify::Result<RecommendedWatcher> {
     notify::recommended_watcher(move |notice: notify::Result<notify::Event>| {
         let fresh = {
@@ -100,7 +97,7 @@ fn watcher(hint: Arc<Mutex<Hint>>, ring: Sender<()>) -> notify::Result<Recommend
                         if hint.written.len() > PATHS {
                             hint.everything = true;
                         }
-                        event.paths.into_iter().fold(false, |fresh, path| hint.written.insert(path) || fresh)
+                        event.paths.into_iter().filter(|path| hint.written.insert(path.clone())).count() > 0
                     }
                     _ => note(&mut hint.walk),
                 },
