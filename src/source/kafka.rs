@@ -21,7 +21,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, Offset};
 use secrecy::ExposeSecret;
 
-use super::{Bookmarks, Chunk, Delivery, Gap, IDLE_AFTER, Opened, Source, Stop, Trouble};
+use super::{Chunk, Delivery, Gap, IDLE_AFTER, Opened, Source, Stop, Trouble};
 use crate::clock::{Clock, System};
 use crate::config::Kafka;
 use crate::position::Checkpoint;
