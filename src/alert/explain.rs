@@ -72,11 +72,13 @@ impl Explainer<'_> {
             text.push_str(" from ");
             text.push_str(&self.network(network));
         }
-        if let Some(database) = found.seen.database {
-            text.push_str(", database ");
-            text.push_str(&self.dictionary.word(database));
-        }
+        text.push_str(&self.database(found));
         text
+    }
+
+    /// `, database app`
+    fn database(&self, found: &detect::Finding) -> String {
+        found.seen.database.map(|word| format!(", database {}", self.dictionary.word(word))).unwrap_or_default()
     }
 
     /// `select on public.users, public.orders`
@@ -125,7 +127,7 @@ impl Explainer<'_> {
                 let from = if *internal { "" } else { " (outside the internal networks)" };
                 let stays = if !internal && usual.iter().all(|e| is_internal(e.key.network())) { "only internal networks: " } else { "" };
                 (
-                    format!("first use from {network}{from}: {act}{place}"),
+                    format!("first use from {network}{from}: {act}{}", self.database(found)),
                     format!("{stays}{} {history}", self.usual(usual, |p| self.prefix(p))),
                     ask,
                 )

@@ -1,15 +1,19 @@
 //! `tokenwatch alerts`: list them, and explain one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use super::table::{Table, tint, width};
 use super::{ConfigArg, Failure};
 use crate::alert::{Alert, Source};
+use crate::identity::dictionary::Dictionary;
 use crate::runtime::rulebook::Rulebook;
+use crate::runtime::shard::Shard;
 use crate::severity::Severity;
 use crate::store::{AlertFilter, Store};
+use crate::token::TokenId;
 
 /// List and explain alerts.
 #[derive(Debug, Subcommand)]
@@ -98,7 +102,8 @@ fn list(command: &List) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(alert: &Alert) -> Vec<String> {
+/// An alert as a row of `alerts list`.
+pub fn row(alert: &Alert) -> Vec<String> {
     let id = alert.id.get(..8).unwrap_or(&alert.id).to_owned();
     let time = alert.time.to_string().chars().take(19).collect::<String>();
     // The sentence begins with the token's name, which has a column of its own.
@@ -134,6 +139,11 @@ fn show(command: &Show) -> Result<(), Failure> {
     let Some(alert) = revisions.last() else {
         return Err(Failure::Usage(format!("no alert {}; see `tokenwatch alerts list`", command.id)));
     };
+    let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
+    let dictionary = Arc::new(Dictionary::default());
+    let mut shard = Shard::new(rulebook, dictionary.clone());
+    super::tokens::read_store(&store, &mut shard, &dictionary).map_err(|error| error.to_string())?;
+    let alert = &whole(&shard, alert);
     if command.json {
         return print_json(alert);
     }
@@ -147,6 +157,12 @@ fn show(command: &Show) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The alert with what has joined it since it was sent; findings that do not raise the severity do so quietly.
+pub fn whole(shard: &Shard, alert: &Alert) -> Alert {
+    let open = shard.open_alert(TokenId::of(alert.token.as_bytes())).filter(|open| open.id == alert.id);
+    open.unwrap_or(alert).clone()
+}
+
 /// The whole alert for a person at a terminal.
 pub fn explain(alert: &Alert, width: usize) -> String {
     let mut out = String::new();
@@ -154,7 +170,11 @@ pub fn explain(alert: &Alert, width: usize) -> String {
         out.push_str(&text);
         out.push('\n');
     };
-    line(tint(alert.severity, &format!("{}  {}", alert.severity.name().to_uppercase(), alert.summary)));
+    let severity = alert.severity.name().to_uppercase();
+    for (n, part) in wrap(&alert.summary, width.saturating_sub(severity.len() + 2)).into_iter().enumerate() {
+        let head = if n == 0 { &*severity } else { "" };
+        line(tint(alert.severity, &format!("{head:<wide$}  {part}", wide = severity.len())));
+    }
     let mut facts = vec![("token", alert.token.clone()), ("time", alert.time.to_string())];
     facts.extend(alert.owner.clone().map(|owner| ("owner", owner)));
     facts.extend(alert.contact.clone().map(|contact| ("contact", contact)));
@@ -171,9 +191,15 @@ pub fn explain(alert: &Alert, width: usize) -> String {
     for (name, value) in facts {
         line(format!("  {name:<10}  {value}"));
     }
+    let mut said: Vec<&str> = Vec::new();
     for finding in &alert.findings {
         line(format!("\n  {} ({}, {} of 100)", finding.detector, finding.severity, finding.confidence));
         for (name, text) in [("seen", &finding.observed), ("usual", &finding.expected), ("do", &finding.advice)] {
+            // Findings of one kind have the same history and advice; once is enough to read.
+            if said.contains(&text.as_str()) {
+                continue;
+            }
+            said.push(text);
             for (n, part) in wrap(text, width.saturating_sub(14)).into_iter().enumerate() {
                 line(format!("    {:<6}  {part}", if n == 0 { name } else { "" }));
             }

@@ -41,7 +41,7 @@ impl Table {
                 }
                 line.push_str(&format!("{cell:<wide$}"));
             }
-            let line: String = line.trim_end().chars().take(width.max(20)).collect();
+            let line = crate::notifier::text::cut(line.trim_end(), width.max(20));
             match tint {
                 Some(tint) if color => out.push_str(&format!("\x1b[{tint}m{line}\x1b[0m\n")),
                 _ => out.push_str(&format!("{line}\n")),

@@ -129,14 +129,14 @@ pub fn inventory(rulebook: &Rulebook, shard: &Shard, dictionary: &Dictionary) ->
     lines
 }
 
-/// The inventory as a table.
+/// The inventory as a table; what is likely to be cut off stands last.
 pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
-    let mut table = Table::new(&["TOKEN", "OWNER", "STATE", "EVENTS", "DAYS", "LAST USED", "NETWORKS", "USES"]);
+    let mut table = Table::new(&["TOKEN", "OWNER", "STATE", "LAST USED", "NETWORKS", "USES"]);
     let explainer = explainer(dictionary);
     for line in lines {
         let mut cells = vec![line.name.clone(), line.owner.clone().unwrap_or_else(|| "-".to_owned())];
         match &line.baseline {
-            None => cells.extend(["never used", "0", "0", "-", "-", "-"].map(str::to_owned)),
+            None => cells.extend(["never used", "-", "-", "-"].map(str::to_owned)),
             Some(b) => {
                 let state = match shard.engine().mode(b, b.last_seen) {
                     Mode::Learning => "learning",
@@ -146,9 +146,7 @@ pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
                 let uses: Vec<String> = b.scopes.top(3).iter().map(|e| explainer.scope(e.key)).collect();
                 cells.extend([
                     state.to_owned(),
-                    b.events.to_string(),
-                    b.active_days.to_string(),
-                    b.last_seen.to_string().chars().take(16).collect(),
+                    b.last_seen.to_string().chars().take(10).collect(),
                     more(networks, b.networks.len()),
                     more(uses, b.scopes.len()),
                 ]);

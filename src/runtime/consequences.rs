@@ -30,7 +30,7 @@ pub fn consequences(rulebook: Arc<ArcSwap<Rulebook>>, clock: Arc<dyn Clock>, met
 }
 
 /// Asks every responder. Where the store cannot tell what was spent already, the budget counts as spent: in doubt nothing is revoked.
-fn responses(rulebook: &Rulebook, store: &Store, alert: &Alert, now: Time) -> (Vec<NewAction>, Vec<String>) {
+pub fn responses(rulebook: &Rulebook, store: &Store, alert: &Alert, now: Time) -> (Vec<NewAction>, Vec<String>) {
     let mut actions = Vec::new();
     let mut words = Vec::new();
     for responder in &rulebook.config.responders {

@@ -55,6 +55,11 @@ impl Shard {
         &self.engine
     }
 
+    /// The open alert of a token with all that has joined it, also since it was last sent.
+    pub fn open_alert(&self, token: TokenId) -> Option<&Alert> {
+        self.grouper.get(token).map(|open| &open.alert)
+    }
+
     /// Puts a stored record back; `false` where it cannot be read (another layout): the token learns anew.
     pub fn load(&mut self, token: TokenId, record: &[u8]) -> bool {
         let Ok(read) = postcard::from_bytes::<Read>(record) else { return false };
