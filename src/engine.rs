@@ -49,6 +49,12 @@ impl Engine {
         self.slab.len()
     }
 
+    /// Tokens that still learn, and tokens that are judged by their baselines, each as of its own last event.
+    pub fn census(&self) -> (u64, u64) {
+        let learning = self.slab.iter().filter(|(_, b)| !b.mature(b.last_seen, self.settings.learning)).count();
+        (learning as u64, (self.slab.len() - learning) as u64)
+    }
+
     /// Every token with its baseline, in the order in which they were first seen.
     pub fn baselines(&self) -> impl Iterator<Item = (TokenId, &Baseline)> {
         self.slab.iter().map(|(token, baseline)| (*token, baseline))

@@ -8,6 +8,7 @@ use crate::event::Time;
 pub use crate::severity::Severity;
 
 pub mod explain;
+pub mod gap;
 pub mod group;
 
 /// Where a record that proves a finding stands.

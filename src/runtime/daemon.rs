@@ -15,7 +15,7 @@ use super::consequences::consequences;
 use super::couriers::Couriers;
 use super::intake::Intake;
 use super::keeper::{Keeper, Parcel};
-use super::pipeline::{Control, IntakeThread, ToShard, start_shard};
+use super::pipeline::{Census, Control, IntakeThread, ToShard, start_shard};
 use super::rulebook::Rulebook;
 use super::shard::Shard;
 use super::systemd;
@@ -66,7 +66,7 @@ struct Daemon {
     control: Sender<Control>,
     parcels: Sender<Parcel>,
     stored: Arc<AtomicU64>,
-    tokens: Arc<[AtomicU64]>,
+    census: Arc<[Census]>,
     sources: Running,
     intake: JoinHandle<()>,
     shards: Vec<JoinHandle<()>>,
@@ -232,11 +232,11 @@ impl Daemon {
             stored: stored.clone(),
         };
         let keeper = spawn("keeper", move || keeper.run(&to_keeper))?;
-        let tokens: Arc<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let census: Arc<[Census]> = (0..count).map(|_| Census::default()).collect();
         let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
         for (number, shard) in shards.into_iter().enumerate() {
             let (inbox, messages): (Sender<ToShard>, Receiver<ToShard>) = bounded(BATCHES);
-            let thread = start_shard(number, shard, messages, parcels.clone(), metrics.clone(), tokens.clone());
+            let thread = start_shard(number, shard, messages, parcels.clone(), metrics.clone(), clock.clone(), census.clone());
             threads.push(thread.map_err(|e| format!("cannot start a shard: {e}"))?);
             inboxes.push(inbox);
         }
@@ -269,7 +269,7 @@ impl Daemon {
             control,
             parcels,
             stored,
-            tokens,
+            census,
             sources: running,
             intake,
             shards: threads,
@@ -280,7 +280,7 @@ impl Daemon {
 
     /// Brings gauges up to date before a scrape.
     fn refresher(&self) -> Arc<dyn Fn() + Send + Sync> {
-        let (metrics, last_seen, clock, tokens) = (self.metrics.clone(), self.last_seen.clone(), self.clock.clone(), self.tokens.clone());
+        let (metrics, last_seen, clock, census) = (self.metrics.clone(), self.last_seen.clone(), self.clock.clone(), self.census.clone());
         let outbox = self.couriers.counter();
         Arc::new(move || {
             let now = clock.monotonic();
@@ -289,8 +289,10 @@ impl Daemon {
                     metrics.source_silent_seconds.with_label_values(&[source]).set(now.saturating_sub(*at).as_secs_f64());
                 }
             }
-            let known: u64 = tokens.iter().map(|n| n.load(Ordering::Relaxed)).sum();
-            metrics.tokens.with_label_values(&["known"]).set(i64::try_from(known).unwrap_or(i64::MAX));
+            let sum = |of: fn(&Census) -> &AtomicU64| census.iter().map(|c| of(c).load(Ordering::Relaxed)).sum::<u64>();
+            for (state, n) in [("learning", sum(|c| &c.learning)), ("enforcing", sum(|c| &c.enforcing))] {
+                metrics.tokens.with_label_values(&[state]).set(i64::try_from(n).unwrap_or(i64::MAX));
+            }
             outbox(&metrics);
         })
     }

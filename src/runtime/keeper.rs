@@ -11,6 +11,7 @@ use crossbeam_channel::Receiver;
 
 use super::intake::Mark;
 use crate::alert::Alert;
+use crate::alert::gap::alert_of as gap_alert;
 use crate::clock::Clock;
 use crate::identity::dictionary::Dictionary;
 use crate::notifier::NewDelivery;
@@ -121,6 +122,9 @@ impl Keeper {
     fn commit(&mut self, whole: Gathering) -> Result<(), StoreError> {
         let (marks, gaps) = whole.marks.unwrap_or_default();
         let now = self.clock.now();
+        for gap in &gaps {
+            self.alert(&gap_alert(gap, now))?;
+        }
         let news = self.dictionary.take_new();
         let mut epoch = Epoch {
             baselines: whole.records,

@@ -5,6 +5,7 @@
 //! records that are stored with those positions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +39,16 @@ pub enum Control {
     Restart(Sender<u64>),
 }
 
+/// Time between counts of the tokens by state.
+const CENSUS_EVERY: Duration = Duration::from_secs(10);
+
+/// Tokens of one shard by state, for the metrics.
+#[derive(Debug, Default)]
+pub struct Census {
+    pub learning: AtomicU64,
+    pub enforcing: AtomicU64,
+}
+
 /// Starts the owner thread of one shard.
 ///
 /// # Errors
@@ -48,15 +59,19 @@ pub fn start_shard(
     inbox: Receiver<ToShard>,
     keeper: Sender<Parcel>,
     metrics: Arc<Metrics>,
-    tokens: Arc<[std::sync::atomic::AtomicU64]>,
+    clock: Arc<dyn Clock>,
+    census: Arc<[Census]>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
         let count = |shard: &Shard| {
-            if let Some(cell) = tokens.get(number) {
-                cell.store(shard.engine().tokens() as u64, std::sync::atomic::Ordering::Relaxed);
+            if let Some(census) = census.get(number) {
+                let (learning, enforcing) = shard.engine().census();
+                census.learning.store(learning, Ordering::Relaxed);
+                census.enforcing.store(enforcing, Ordering::Relaxed);
             }
         };
         count(&shard);
+        let mut counted = clock.monotonic();
         for message in inbox {
             match message {
                 ToShard::Batch(batch) => {
@@ -68,7 +83,11 @@ pub fn start_shard(
                     }
                 }
                 ToShard::Barrier(epoch) => {
-                    count(&shard);
+                    // A walk over all tokens is not for every second.
+                    if clock.monotonic() - counted > CENSUS_EVERY {
+                        count(&shard);
+                        counted = clock.monotonic();
+                    }
                     if keeper.send(Parcel::Dirty { epoch, records: shard.take_dirty() }).is_err() {
                         return;
                     }
