@@ -148,11 +148,21 @@ fn show(command: &Show) -> Result<(), Failure> {
         return print_json(alert);
     }
     print!("{}", explain(alert, width().min(120)));
-    for delivery in store.deliveries_of(&alert.id).map_err(|error| error.to_string())? {
-        println!("  {:<22} {} after {} tries", delivery.destination, delivery.state, delivery.attempts);
+    let deliveries = store.deliveries_of(&alert.id).map_err(|error| error.to_string())?;
+    if !deliveries.is_empty() {
+        println!("\n  sent to");
     }
-    for action in store.actions(Some(&alert.id), 20).map_err(|error| error.to_string())? {
-        println!("  {:<22} {}: {}", action.responder, action.state.name(), action.reason);
+    for delivery in deliveries {
+        let state = if delivery.state == "dead" { "given up" } else { &delivery.state };
+        let why = delivery.detail.filter(|_| delivery.state != "delivered").map(|why| format!(": {why}")).unwrap_or_default();
+        println!("    {:<20}  {state} after {}{why}", delivery.destination, tries(delivery.attempts));
+    }
+    let actions = store.actions(Some(&alert.id), 20).map_err(|error| error.to_string())?;
+    if !actions.is_empty() {
+        println!("\n  response");
+    }
+    for action in actions {
+        println!("    {:<20}  {}: {}", action.responder, action.state.name(), action.reason);
     }
     Ok(())
 }
@@ -161,6 +171,10 @@ fn show(command: &Show) -> Result<(), Failure> {
 pub fn whole(shard: &Shard, alert: &Alert) -> Alert {
     let open = shard.open_alert(TokenId::of(alert.token.as_bytes())).filter(|open| open.id == alert.id);
     open.unwrap_or(alert).clone()
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts == 1 { "1 try".to_owned() } else { format!("{attempts} tries") }
 }
 
 /// The whole alert for a person at a terminal.
@@ -205,7 +219,11 @@ pub fn explain(alert: &Alert, width: usize) -> String {
             }
         }
         if finding.bound > 0.0 {
-            line(format!("    {:<6}  {:.2} % of the days of a token like this one", "chance", finding.bound * 100.0));
+            line(format!(
+                "    {:<6}  at most {:.2} % of the days of a token like this one bring such a thing",
+                "chance",
+                finding.bound * 100.0
+            ));
         }
         for source in finding.evidence.iter().take(3) {
             line(format!("    {:<6}  {}", "where", place(source)));

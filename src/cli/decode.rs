@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::replay::reading;
-use super::{ConfigArg, Failure, say};
+use super::{ConfigArg, Failure, count, say};
 use crate::decoder::Decoded;
 use crate::decoder::render::{Understood, rejected, to_json};
 use crate::decoder::stream::{Item, Stream};
@@ -96,7 +96,7 @@ pub fn run(command: Decode) -> Result<(), Failure> {
         ended?;
     }
     if rejected > 0 && !command.json {
-        eprintln!("{rejected} records could not be read");
+        eprintln!("{} could not be read", count(rejected, "record"));
     }
     Ok(())
 }
@@ -104,6 +104,17 @@ pub fn run(command: Decode) -> Result<(), Failure> {
 /// The name of an enum's variant as JSON has it.
 fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn explain_reject(item: &Item<'_>, reason: &str, at: &At) -> String {
+    let begins = clean(&String::from_utf8_lossy(item.raw.get(..80.min(item.raw.len())).unwrap_or_default()));
+    format!(
+        "record      {} byte {}, {} bytes\ndecoder     {}\nrejected    {reason}\nbegins      {begins}\n",
+        clean(&at.partition.label),
+        item.offset,
+        item.len,
+        item.format.name
+    )
 }
 
 impl Printer<'_> {
@@ -116,7 +127,7 @@ impl Printer<'_> {
             Decoded::Skip(_) => Ok(()),
             Decoded::Reject(reason) => {
                 self.rejected += 1;
-                let shown = if self.json { rejected(reason, &at).to_string() } else { self.explain_reject(item, reason) };
+                let shown = if self.json { rejected(reason, &at).to_string() } else { explain_reject(item, reason, &at) };
                 say(&mut *self.out, format_args!("{shown}"))
             }
             Decoded::Event(event) => {
@@ -141,14 +152,6 @@ impl Printer<'_> {
             objects: &objects,
         };
         to_json(item.format.name, event, &understood, at).to_string()
-    }
-
-    fn explain_reject(&self, item: &Item<'_>, reason: &str) -> String {
-        let begins: String = clean(&String::from_utf8_lossy(item.raw.get(..80.min(item.raw.len())).unwrap_or_default()));
-        format!(
-            "record    byte {}, {} bytes, read as {}\nrejected  {reason}\nbegins    {begins}\n",
-            item.offset, item.len, item.format.name
-        )
     }
 
     fn explain(&mut self, item: &Item<'_>, event: &Event<'_>, at: &At) -> String {

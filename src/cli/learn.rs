@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::replay::{progress_bar, reading, report};
-use super::{ConfigArg, Failure};
+use super::replay::{finish, progress_bar, reading};
+use super::{ConfigArg, Failure, count};
 use crate::runtime::replay::Replayer;
 use crate::runtime::rulebook::Rulebook;
 use crate::store::{Epoch, Store};
@@ -31,7 +31,8 @@ pub fn run(command: Learn) -> Result<(), Failure> {
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
     let reading = reading(&rulebook, command.format.as_deref())?;
     // Opened first: the store's lock tells at once if the daemon runs, not after an hour of reading.
-    let mut store = Store::open(&rulebook.config.state_dir).map_err(|error| error.to_string())?;
+    let state_dir = rulebook.config.state_dir.clone();
+    let mut store = Store::open(&state_dir).map_err(|error| error.to_string())?;
     let mut replayer = Replayer::open(rulebook, reading, &command.inputs)?;
     let dictionary = replayer.dictionary().clone();
     super::tokens::read_store(&store, replayer.shard_mut(), &dictionary).map_err(|error| error.to_string())?;
@@ -64,10 +65,12 @@ pub fn run(command: Learn) -> Result<(), Failure> {
         }
         epoch = Epoch::default();
     }
-    report(&summary);
-    println!("learned the baselines of {learned} tokens");
+    println!("learned the baselines of {} into {}", count(learned as u64, "token"), state_dir.display());
     if !would_fire.is_empty() {
-        println!("while learning, {} alerts would have been raised (nothing was sent):\n{}", summary.alerts, would_fire.join("\n"));
+        let first = if summary.alerts > would_fire.len() as u64 { format!(", first {}", would_fire.len()) } else { String::new() };
+        println!("these logs would have raised {}{first} (nothing was sent):", count(summary.alerts, "alert"));
+        println!("{}", would_fire.join("\n"));
+        println!("what raised them is now part of what is usual: look into them before you start the daemon");
     }
-    if summary.trouble.is_empty() { Ok(()) } else { Err(Failure::Usage(summary.trouble.join("\n"))) }
+    finish(&summary)
 }

@@ -52,13 +52,13 @@ pub enum Command {
     #[command(after_help = "Example: tokenwatch learn --config /etc/tokenwatch/tokenwatch.toml /var/log/postgresql/*.csv.gz")]
     Learn(learn::Learn),
     /// The tokens that were seen or declared
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: tokenwatch tokens list")]
     Tokens(tokens::Tokens),
     /// The alerts that were raised
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: tokenwatch alerts list --min-severity high")]
     Alerts(alerts::Alerts),
     /// Try the notification channels
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: tokenwatch notify test")]
     Notify(notify::Notify),
     /// How the daemon and its store are doing
     #[command(after_help = "Example: tokenwatch status --config /etc/tokenwatch/tokenwatch.toml")]
@@ -78,6 +78,8 @@ pub struct ConfigArg {
 pub enum Failure {
     /// Something was found, or a check failed: exit code 1. What was found is printed already.
     Found,
+    /// An input could not be read, and that is printed already: exit code 2.
+    Told,
     /// The call or the configuration is wrong: exit code 2.
     Usage(String),
 }
@@ -112,11 +114,17 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Found) => ExitCode::from(1),
+        Err(Failure::Told) => ExitCode::from(2),
         Err(Failure::Usage(message)) => {
             eprintln!("tokenwatch: {message}");
             ExitCode::from(2)
         }
     }
+}
+
+/// A count with its noun: "1 alert", "2 alerts".
+pub fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Writes a line to stdout. A reader that went away (`| head`) ends the command quietly.

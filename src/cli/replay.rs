@@ -44,7 +44,7 @@ pub fn format_by_name(name: Option<&str>) -> Result<Option<&'static decoder::For
         None => {
             let known: Vec<&str> = FORMATS.iter().map(|f| f.name).collect();
             let near = crate::config::problem::suggest(name, known.iter().copied());
-            Err(Failure::Usage(format!("unknown format \"{name}\"{near}; known formats: {}", known.join(", "))))
+            Err(Failure::Usage(format!("unknown format \"{name}\"; {near}")))
         }
     }
 }
@@ -84,8 +84,7 @@ pub fn run(command: Replay) -> Result<(), Failure> {
         return Err(failed);
     }
     out.flush().map_err(|error| format!("cannot write the alerts: {error}"))?;
-    report(&summary);
-    if summary.trouble.is_empty() { Ok(()) } else { Err(Failure::Usage(summary.trouble.join("\n"))) }
+    finish(&summary)
 }
 
 fn write_alert(out: &mut dyn Write, alert: &Alert) -> Result<(), Failure> {
@@ -107,8 +106,39 @@ pub fn progress_bar(replayer: &Replayer) -> indicatif::ProgressBar {
     }
 }
 
-/// The last line on stderr.
-pub fn report(summary: &Summary) {
+/// Tells what could not be read, and sums up in the last line on stderr.
+///
+/// # Errors
+/// [`Failure::Told`] if an input could not be read to its end.
+pub fn finish(summary: &Summary) -> Result<(), Failure> {
+    for trouble in &summary.trouble {
+        eprintln!("tokenwatch: {trouble}");
+    }
+    if let Some(advice) = advice(summary) {
+        eprintln!("{advice}");
+    }
+    report(summary);
+    if summary.trouble.is_empty() { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// What the counts alone do not tell a person.
+fn advice(summary: &Summary) -> Option<String> {
+    let look = "`tokenwatch decode INPUT` shows each record and why";
+    if summary.records == 0 && summary.trouble.is_empty() {
+        return Some("the input holds no record".to_owned());
+    }
+    if summary.rejects > 0 && summary.events == 0 {
+        let known: Vec<&str> = FORMATS.iter().map(|f| f.name).collect();
+        return Some(format!("nothing could be read: {look}; --format names the format, one of {}", known.join(", ")));
+    }
+    if summary.suspects > 0 && summary.suspects == summary.events {
+        return Some(format!("every record is suspect, so none is judged: {look}"));
+    }
+    // Now and then a line is torn by a crash; more than one in a hundred has another cause.
+    (summary.rejects > summary.records / 100).then(|| format!("some records could not be read: {look}"))
+}
+
+fn report(summary: &Summary) {
     let seconds = summary.seconds.max(1e-9);
     eprintln!(
         "records {}  events {}  unparsed {}  skipped {}  suspect {}  gaps {}  tokens {}  alerts {}  seconds {:.2}  records/s {:.0}",

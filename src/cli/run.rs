@@ -19,8 +19,5 @@ pub fn run(command: Run) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    runtime.block_on(daemon::run(command.config.config)).map_err(|error| {
-        tracing::error!("{error}");
-        Failure::Usage(error)
-    })
+    runtime.block_on(daemon::run(command.config.config)).map_err(Failure::Usage)
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::table::Table;
-use super::{ConfigArg, Failure};
+use super::{ConfigArg, Failure, count};
 use crate::position::Position;
 use crate::runtime::rulebook::Rulebook;
 use crate::store::{AlertFilter, Store, StoreError};
@@ -44,18 +44,26 @@ fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreEr
         println!("{value}");
         return Ok(());
     }
-    println!("state in {}, {tokens} tokens\n", rulebook.config.state_dir.display());
+    println!("state in {}, {}\n", rulebook.config.state_dir.display(), count(tokens, "token"));
     let mut table = Table::new(&["SOURCE", "READ UP TO", "PARTITION"]);
     for checkpoint in &checkpoints {
         table.row(vec![checkpoint.source.clone(), offset(&checkpoint.position).to_string(), checkpoint.label.clone()]);
     }
-    table.print();
+    if checkpoints.is_empty() {
+        println!("no source was read yet: the daemon does that (`tokenwatch run`)");
+    } else {
+        table.print();
+    }
     let mut table = Table::new(&["DESTINATION", "WAITING", "DELIVERED", "GIVEN UP"]);
     for row in &outbox {
         table.row(vec![row.destination.clone(), row.waiting.to_string(), row.delivered.to_string(), row.dead.to_string()]);
     }
     println!();
-    table.print();
+    if outbox.is_empty() {
+        println!("nothing was sent yet, and nothing waits");
+    } else {
+        table.print();
+    }
     println!();
     if alerts.is_empty() {
         println!("no alerts");

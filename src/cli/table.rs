@@ -39,7 +39,9 @@ impl Table {
                 if !line.is_empty() {
                     line.push_str("  ");
                 }
-                line.push_str(&format!("{cell:<wide$}"));
+                // Numbers are compared by their ends.
+                let number = !cell.is_empty() && cell.bytes().all(|b| b.is_ascii_digit());
+                line.push_str(&if number { format!("{cell:>wide$}") } else { format!("{cell:<wide$}") });
             }
             let line = crate::notifier::text::cut(line.trim_end(), width.max(20));
             match tint {

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::table::Table;
-use super::{ConfigArg, Failure};
+use super::{ConfigArg, Failure, count};
 use crate::alert::explain::Explainer;
 use crate::baseline::network::of_key;
 use crate::baseline::{Baseline, scope_object, scope_operation};
@@ -138,14 +138,10 @@ pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
         match &line.baseline {
             None => cells.extend(["never used", "-", "-", "-"].map(str::to_owned)),
             Some(b) => {
-                let state = match shard.engine().mode(b, b.last_seen) {
-                    Mode::Learning => "learning",
-                    Mode::Enforcing => "watched",
-                };
                 let networks: Vec<String> = b.networks.top(2).iter().map(|e| explainer.prefix(e.key)).collect();
                 let uses: Vec<String> = b.scopes.top(3).iter().map(|e| explainer.scope(e.key)).collect();
                 cells.extend([
-                    state.to_owned(),
+                    state(shard, b).to_owned(),
                     b.last_seen.to_string().chars().take(10).collect(),
                     more(networks, b.networks.len()),
                     more(uses, b.scopes.len()),
@@ -155,6 +151,13 @@ pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
         table.row(cells);
     }
     table
+}
+
+fn state(shard: &Shard, baseline: &Baseline) -> &'static str {
+    match shard.engine().mode(baseline, baseline.last_seen) {
+        Mode::Learning => "learning",
+        Mode::Enforcing => "watched",
+    }
 }
 
 fn more(mut shown: Vec<String>, all: usize) -> String {
@@ -176,7 +179,8 @@ fn describe(line: &Line, shard: &Shard, dictionary: &Dictionary) -> String {
         return out;
     };
     let explainer = explainer(dictionary);
-    out.push_str(&format!("  state     {:?}, {} events in {} active days\n", shard.engine().mode(b, b.last_seen), b.events, b.active_days));
+    let (events, days) = (count(b.events, "event"), count(u64::from(b.active_days), "active day"));
+    out.push_str(&format!("  state     {}, {events} in {days}\n", state(shard, b)));
     out.push_str(&format!("  seen      {} to {}\n", b.first_seen, b.last_seen));
     let mut section = |title: &str, values: Vec<(String, u32)>| {
         out.push_str(&format!("  {title}\n"));

@@ -5,10 +5,14 @@
 use bumpalo::Bump;
 
 use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
+use crate::framing::csv::LOST_START;
 use crate::framing::{Frame, Framed, Framer, More};
 
 /// Bytes wanted before a format is detected, unless the stream pauses or ends earlier.
 const SAMPLE: usize = 64 << 10;
+
+/// What some editors and Windows tools put before text. It belongs to no record.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The arena is given back to the allocator once it has grown past this.
 const ARENA_LIMIT: usize = 4 << 20;
@@ -159,13 +163,19 @@ impl Stream {
         if buf.is_empty() {
             return 0;
         }
+        let mut used = 0;
+        if self.offset == 0 && buf.starts_with(BYTE_ORDER_MARK) {
+            used = BYTE_ORDER_MARK.len();
+            self.counts.skipped_bytes += used as u64;
+            self.offset += used as u64;
+        }
         if self.codec.is_none() {
+            let buf = buf.get(used..).unwrap_or_default();
             if more == More::Idle && self.wanted.is_none() && !buf.contains(&b'\n') {
-                return 0; // half a first line tells nothing
+                return used; // half a first line tells nothing
             }
             self.choose(buf.get(..SAMPLE.min(buf.len())).unwrap_or(buf));
         }
-        let mut used = 0;
         while let Some(rest) = buf.get(used..).filter(|r| !r.is_empty()) {
             let Some(codec) = self.codec.as_mut() else { break };
             match codec.framer.next(rest, more) {
@@ -179,11 +189,15 @@ impl Stream {
                     used += consumed;
                     self.emit(at, record, frame, sink);
                 }
-                Framed::Skip { consumed, .. } => {
+                Framed::Skip { consumed, reason } => {
                     let consumed = consumed.clamp(1, rest.len());
+                    let at = self.offset;
                     self.counts.skipped_bytes += consumed as u64;
                     self.offset += consumed as u64;
                     used += consumed;
+                    if reason == LOST_START {
+                        self.lost(at, rest.get(..consumed).unwrap_or_default(), sink);
+                    }
                 }
                 Framed::Incomplete => break,
             }
@@ -208,6 +222,17 @@ impl Stream {
         }
         sink(Item { offset, len, decoded, raw: record, frame, format: codec.format });
         self.arena.reset();
+    }
+
+    /// Bytes in which no record begins, told as one reject: without it a file in a wrong format would vanish in silence.
+    fn lost(&mut self, offset: u64, bytes: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
+        let Some(codec) = &self.codec else { return };
+        self.counts.records += 1;
+        self.counts.rejects += 1;
+        let frame =
+            Frame { skip: 0, len: bytes.len(), consumed: bytes.len(), truncated: false, unterminated: false, suspect: Some(LOST_START) };
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        sink(Item { offset, len, decoded: Decoded::Reject(LOST_START), raw: bytes, frame, format: codec.format });
     }
 
     fn tidy(&mut self) {

@@ -11,6 +11,9 @@ use super::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 /// Reason on records framed shortly after the framing had to start anew.
 pub const RESYNCHRONISED: &str = "the start of a csv record was lost shortly before, so this may be quoted text";
 
+/// Reason on bytes that are passed over because no record begins in them. They are told as a reject: somebody wrote them.
+pub const LOST_START: &str = "the start of a csv record is missing; passed over up to the next record that begins well";
+
 /// Consecutive records that must begin well before framing starts anew with the first of them.
 const PROOF: usize = 3;
 
@@ -59,21 +62,21 @@ impl Csv {
             match self.proven(rest, more) {
                 Some(true) => {
                     self.doubtful = MAX_RECORD;
-                    return Framed::Skip { consumed: line, reason: "lost start of a csv record" };
+                    return Framed::Skip { consumed: line, reason: LOST_START };
                 }
                 Some(false) => from = line,
                 // Not enough bytes to tell.
-                None if from > 0 => return Framed::Skip { consumed: from, reason: "lost start of a csv record" },
+                None if from > 0 => return Framed::Skip { consumed: from, reason: LOST_START },
                 None if buf.len() > MAX_RECORD => from = line,
                 None => return Framed::Incomplete,
             }
         }
         // The last, unfinished line stays: the next bytes may complete it. With nothing to follow it is torn.
         match (from, more) {
-            (0, More::Closed) => Framed::Skip { consumed: buf.len(), reason: "lost start of a csv record" },
-            (0, _) if buf.len() > MAX_RECORD => Framed::Skip { consumed: buf.len(), reason: "lost start of a csv record" },
+            (0, More::Closed) => Framed::Skip { consumed: buf.len(), reason: LOST_START },
+            (0, _) if buf.len() > MAX_RECORD => Framed::Skip { consumed: buf.len(), reason: LOST_START },
             (0, _) => Framed::Incomplete,
-            _ => Framed::Skip { consumed: from, reason: "lost start of a csv record" },
+            _ => Framed::Skip { consumed: from, reason: LOST_START },
         }
     }
 
@@ -208,7 +211,7 @@ mod tests {
         let log = format!("SELECT 1\n2026-11-22 forged,\"\",\n still quoted\",x\n{ROW}{ROW}{ROW}{ROW}");
         let (records, skipped) = frames(&mut csv(), log.as_bytes(), More::Closed);
         assert_eq!(records.len(), 4);
-        assert_eq!(skipped, ["lost start of a csv record"]);
+        assert_eq!(skipped, [LOST_START]);
         let mut framer = csv();
         let Framed::Skip { consumed, .. } = framer.next(log.as_bytes(), More::Closed) else { panic!("no skip") };
         let Framed::Record(frame) = framer.next(&log.as_bytes()[consumed..], More::Closed) else { panic!("no record") };

@@ -62,7 +62,7 @@ pub fn open(path: &Path) -> io::Result<Input> {
 /// Opens a file, or standard input for `-`, with limits for decompression.
 pub fn open_within(path: &Path, limits: Limits) -> io::Result<Input> {
     let name = path.display().to_string();
-    let said = |error: io::Error| io::Error::new(error.kind(), format!("cannot read {name}: {error}"));
+    let said = |error: io::Error| io::Error::new(error.kind(), format!("cannot read {name}: {error}{}", advice(&name, error.kind())));
     let (raw, total): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
         (Box::new(io::stdin()), None)
     } else {
@@ -78,6 +78,10 @@ pub fn open_within(path: &Path, limits: Limits) -> io::Result<Input> {
     let counted = Counted { reader: raw, progress: progress.clone() };
     let mut buffered = BufReader::with_capacity(256 * 1024, counted);
     let start = buffered.fill_buf().map_err(said)?;
+    if let Some((what, way)) = foreign(start) {
+        let message = format!("cannot read {name}: it is {what}; try: {way} {name} | tokenwatch ... -");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
     let (reader, compressed): (Box<dyn Read + Send>, _) = if start.starts_with(&[0x1f, 0x8b]) {
         (Box::new(flate2::bufread::MultiGzDecoder::new(buffered)), true)
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
@@ -86,6 +90,29 @@ pub fn open_within(path: &Path, limits: Limits) -> io::Result<Input> {
         (Box::new(buffered), false)
     };
     Ok(Input { name, reader, progress, compressed, limits, given: 0 })
+}
+
+/// What to do about an input that cannot be opened; empty where the error says it all.
+fn advice(name: &str, kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound if name.contains(['*', '?']) => "; no file matches this pattern",
+        io::ErrorKind::NotFound => "; check the path (a name that is a symbolic link may lead nowhere)",
+        io::ErrorKind::PermissionDenied => "; run as a user who may read it, often root or the group adm",
+        _ => "",
+    }
+}
+
+/// What the first bytes show that is neither text nor a compression read here, and the command that makes it readable.
+fn foreign(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    const KNOWN: [(&[u8], &str, &str); 6] = [
+        (b"\xff\xfe", "UTF-16 text, and logs are read as UTF-8", "iconv -f UTF-16 -t UTF-8"),
+        (b"\xfe\xff", "UTF-16 text, and logs are read as UTF-8", "iconv -f UTF-16 -t UTF-8"),
+        (b"\xfd7zXZ\0", "compressed with xz", "xz -dc"),
+        (b"BZh", "compressed with bzip2", "bzip2 -dc"),
+        (b"\x04\x22\x4d\x18", "compressed with lz4", "lz4 -dc"),
+        (b"PK\x03\x04", "a zip archive", "unzip -p"),
+    ];
+    KNOWN.iter().find(|(magic, ..)| start.starts_with(magic)).map(|(_, what, way)| (*what, *way))
 }
 
 impl Input {

@@ -22,6 +22,9 @@ impl Directory {
     /// Makes the directory (mode 0700) where missing and locks it for this process.
     pub fn take(dir: &Path) -> Result<Directory, StoreError> {
         let fail = |message: String| StoreError::Directory { dir: dir.into(), message };
+        if dir.exists() && !dir.is_dir() {
+            return Err(fail("it is a file; name a directory with [state] dir".to_owned()));
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| fail(e.to_string()))?;
         let meta = std::fs::metadata(dir).map_err(|e| fail(e.to_string()))?;
         // Whoever may write here can put another file in place of ours.

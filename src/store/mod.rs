@@ -48,7 +48,9 @@ pub enum StoreError {
     Locked { dir: PathBuf, pid: String },
     #[error("cannot use the state directory {dir}: {message}")]
     Directory { dir: PathBuf, message: String },
-    #[error("there is no state in {dir} yet; the daemon makes it at its first start (`tokenwatch run`)")]
+    #[error(
+        "there is no state in {dir}: the daemon makes it at its first start (`tokenwatch run`); if it runs already, name its configuration with --config"
+    )]
     Missing { dir: PathBuf },
     #[error(
         "the state file {path} is damaged ({detail}); stop the daemon, move {path} and its -wal and -shm files away, and start again: \
@@ -150,6 +152,9 @@ impl Store {
         match std::fs::metadata(&path) {
             Ok(_) => Store::connect(path, flags, None),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Missing { dir: dir.into() }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                Err(StoreError::Directory { dir: dir.into(), message: "it is a file; name a directory with [state] dir".to_owned() })
+            }
             Err(error) => Err(StoreError::Directory { dir: dir.into(), message: format!("{error}; run as the daemon's user") }),
         }
     }
