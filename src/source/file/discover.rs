@@ -41,8 +41,6 @@ pub struct Walk {
     pub files: BTreeMap<PathBuf, Stat>,
     /// Directories that were read, each with its device and inode: those to watch for changes.
     pub directories: HashMap<PathBuf, (u64, u64)>,
-    /// The time stamps of the directories before they were read.
-    stamps: HashMap<PathBuf, (i64, i64)>,
     /// Names beside the matching ones, by directory.
     pub others: HashMap<PathBuf, Vec<OsString>>,
     /// What could not be looked at.
@@ -162,9 +160,10 @@ impl Globs {
 }
 
 impl Walk {
-    /// Whether names came or went since the walk began. Files that were written to do not matter.
-    pub fn is_stale(&self) -> bool {
-        self.stamps.iter().any(|(directory, stamp)| Stat::of_path(real(directory)).map_or(true, |stat| stat.changed != *stamp))
+    /// Whether another walk found the same names for the same files. Directory time stamps would not tell: they tick in milliseconds.
+    pub fn same_names(&self, other: &Walk) -> bool {
+        let named = |walk: &Walk| walk.files.iter().map(|(path, stat)| (path.clone(), stat.id)).collect::<Vec<_>>();
+        self.others == other.others && named(self) == named(other)
     }
 }
 
@@ -194,7 +193,6 @@ fn entries(directory: &Path, walk: &mut Walk) -> io::Result<Vec<OsString>> {
     let stat = Stat::of_path(real(directory))?;
     let names = std::fs::read_dir(real(directory))?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
     walk.directories.insert(directory.to_path_buf(), (stat.id.device, stat.id.inode));
-    walk.stamps.entry(directory.to_path_buf()).or_insert(stat.changed);
     Ok(names)
 }
 
@@ -227,6 +225,16 @@ pub fn rotated_name(name: &OsStr, other: &OsStr) -> bool {
         .strip_prefix(stem)
         .and_then(|rest| rest.strip_suffix(extension))
         .is_some_and(|middle| !middle.is_empty() && middle.iter().all(|byte| byte.is_ascii_digit() || b"-_.:TZ+".contains(byte)))
+}
+
+/// Whether two names can be generations of one log: `x.log` and `x.log.1`, or `x.log.1` and `x.log.2`.
+pub fn related(one: &OsStr, other: &OsStr) -> bool {
+    let base = |name: &OsStr| {
+        let bytes = name.as_encoded_bytes();
+        let suffix = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit() || b"-_.:TZ+".contains(byte)).count();
+        bytes.get(..bytes.len().saturating_sub(suffix)).unwrap_or(bytes).to_vec()
+    };
+    rotated_name(one, other) || rotated_name(other, one) || (!base(one).is_empty() && base(one) == base(other))
 }
 
 /// The live name of which `other` is a rotated one.
@@ -281,6 +289,19 @@ mod tests {
             ("pg", "pgx", false),
         ] {
             assert_eq!(rotated_name(OsStr::new(name), OsStr::new(other)), is, "{name} {other}");
+        }
+    }
+
+    #[test]
+    fn generations_of_one_log_are_related() {
+        for (one, other, are) in [
+            ("x.log", "x.log.1", true),
+            ("x.log.2", "x.log.1", true),
+            ("x.log", "y.log", false),
+            ("1", "2", false),
+            ("x-1.log", "x.log", true),
+        ] {
+            assert_eq!(related(OsStr::new(one), OsStr::new(other)), are, "{one} {other}");
         }
     }
 

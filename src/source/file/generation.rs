@@ -44,6 +44,13 @@ pub struct Generation {
     pub backoff: Option<Backoff>,
 }
 
+/// What recognises a file at a position.
+#[derive(Debug)]
+pub struct Content {
+    pub tail: Vec<u8>,
+    pub head: Head,
+}
+
 /// A file that cannot be read for now.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
@@ -76,11 +83,16 @@ pub enum Step {
 }
 
 impl Generation {
-    /// Takes over an open file at `offset`.
-    pub fn at(partition: Arc<Partition>, path: PathBuf, file: File, stat: Stat, offset: u64, now: Duration) -> io::Result<Self> {
-        let tail = identity::before(&file, offset)?;
-        let head = Head::of(&file)?;
-        Ok(Generation {
+    /// Begins with an open file at `offset`, 0 or its size.
+    pub fn begin(partition: Arc<Partition>, path: PathBuf, file: File, stat: Stat, offset: u64, now: Duration) -> io::Result<Self> {
+        let content = Content { tail: identity::before(&file, offset)?, head: Head::of(&file)? };
+        Ok(Generation::resume(partition, path, file, stat, offset, content, now))
+    }
+
+    /// Takes over an open file at `offset`, where its content is known.
+    pub fn resume(partition: Arc<Partition>, path: PathBuf, file: File, stat: Stat, offset: u64, content: Content, now: Duration) -> Self {
+        let Content { tail, head } = content;
+        Generation {
             partition,
             path,
             id: stat.id,
@@ -98,7 +110,7 @@ impl Generation {
             // Until the first bytes there is nothing that could be half-framed.
             idle_sent: true,
             backoff: None,
-        })
+        }
     }
 
     /// Everything that was seen of it has been emitted.

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::discover::{self, Globs, Walk};
-use super::identity::{self, FileId, Stat};
+use super::generation::Content;
+use super::identity::{self, FileId, Head, Stat};
 use super::rotation::{self, Sibling};
 use crate::position::{Checkpoint, FilePosition, Position};
 
@@ -16,6 +17,7 @@ pub struct Found {
     pub position: FilePosition,
     pub file: File,
     pub stat: Stat,
+    pub content: Content,
 }
 
 /// What the checkpoints and the files of today have in common.
@@ -50,9 +52,12 @@ pub fn reunite(checkpoints: &[Checkpoint], globs: &Globs, walk: &Walk) -> Reunio
     let mut moved = Vec::new();
     for (checkpoint, position) in open {
         match same_inode(&position, walk, &mut nearby) {
-            Some((_, file, stat)) if !taken.contains(&stat.id) && fits(&file, &stat, &position) => {
+            Some((_, file, stat))
+                if !taken.contains(&stat.id)
+                    && let Some(content) = content(&file, &stat, &position) =>
+            {
                 taken.insert(stat.id);
-                reunion.found.push(Found { checkpoint, position, file, stat });
+                reunion.found.push(Found { checkpoint, position, file, stat, content });
             }
             other => {
                 if let Some((path, _, stat)) = other {
@@ -67,10 +72,11 @@ pub fn reunite(checkpoints: &[Checkpoint], globs: &Globs, walk: &Walk) -> Reunio
     }
     for (checkpoint, position) in lost {
         let path = PathBuf::from(&position.path);
-        match copy(&path, &position, &taken) {
-            Some((file, stat)) => {
+        let found = copy(&path, &position, &taken);
+        match found.and_then(|(file, stat)| content(&file, &stat, &position).map(|content| (file, stat, content))) {
+            Some((file, stat, content)) => {
                 taken.insert(stat.id);
-                reunion.found.push(Found { checkpoint, position, file, stat });
+                reunion.found.push(Found { checkpoint, position, file, stat, content });
             }
             None => reunion.gone.push((checkpoint, position)),
         }
@@ -80,6 +86,13 @@ pub fn reunite(checkpoints: &[Checkpoint], globs: &Globs, walk: &Walk) -> Reunio
     reunion.between = between(&reunion, walk, &taken);
     reunion.between.extend(moved.into_iter().filter(|sibling| !taken.contains(&sibling.stat.id)));
     reunion
+}
+
+/// What is at the position, if it is that of the checkpoint. It is verified last: what was read before that is of the same generation.
+fn content(file: &File, stat: &Stat, position: &FilePosition) -> Option<Content> {
+    let tail = identity::before(file, position.offset).ok()?;
+    let head = Head::of(file).ok()?;
+    fits(file, stat, position).then_some(Content { tail, head })
 }
 
 fn fits(file: &File, stat: &Stat, position: &FilePosition) -> bool {

@@ -63,7 +63,7 @@ pub fn find_copy(path: &Path, position: &FilePosition, taken: impl Fn(&FileId) -
             .iter()
             .map(|(other, _)| other)
             .filter(|other| !discover::compressed(other))
-            .filter(|other| other.file_name().is_some_and(|other| discover::rotated_name(name, other)))
+            .filter(|other| other.file_name().is_some_and(|other| discover::related(name, other)))
             .filter_map(|other| identity::open(other).ok())
             .filter(|(file, stat)| !taken(&stat.id) && identity::fits(file, stat.size, position).unwrap_or(false))
             .max_by_key(|(_, stat)| (stat.size, stat.id));

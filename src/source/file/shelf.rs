@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::generation::Generation;
 use super::identity::{self, ANCHOR, FileId, Head};
+use super::rotation;
 use crate::position::{FilePosition, Partition, Position};
 use crate::source::Bookmarks;
 
@@ -53,18 +54,7 @@ impl Bookmarks for Shelf {
         let book = self.books().get(&partition.key).cloned()?;
         let offset = offset.min(book.emitted);
         let (anchor_len, anchor_hash) = book.anchor(offset);
-        Some(Position::File(FilePosition {
-            path: book.path.to_string_lossy().into_owned(),
-            device: book.id.device,
-            inode: book.id.inode,
-            born_ns: book.id.born_ns,
-            head_len: book.head.len,
-            head_hash: book.head.hash,
-            anchor_len,
-            anchor_hash,
-            offset,
-            size: book.size.max(offset),
-        }))
+        Some(Position::File(book.position(offset, anchor_len, anchor_hash)))
     }
 
     fn release(&self, partition: &Partition) {
@@ -73,11 +63,26 @@ impl Bookmarks for Shelf {
 }
 
 impl Book {
+    fn position(&self, offset: u64, anchor_len: u32, anchor_hash: [u8; 16]) -> FilePosition {
+        FilePosition {
+            path: self.path.to_string_lossy().into_owned(),
+            device: self.id.device,
+            inode: self.id.inode,
+            born_ns: self.id.born_ns,
+            head_len: self.head.len,
+            head_hash: self.head.hash,
+            anchor_len,
+            anchor_hash,
+            offset,
+            size: self.size.max(offset),
+        }
+    }
+
     /// Length and hash of the bytes before `offset`.
     ///
     /// The file may have been truncated and written anew since those bytes were emitted. So after they are read, the bytes before the
-    /// emitted end are compared with those that are remembered. If they differ, the generation's bytes are gone from this file, and the
-    /// anchor is one that no content has: after a restart only a gap can be declared, and must be.
+    /// emitted end are compared with those that are remembered. If they differ, the generation's bytes are gone from this file. Then its
+    /// copy is asked; and if there is none, the anchor is one that no content has: after a restart only a gap can be declared, and must be.
     fn anchor(&self, offset: u64) -> (u32, [u8; 16]) {
         let len = offset.min(ANCHOR as u64);
         let remembered_from = self.emitted.saturating_sub(self.tail.len() as u64);
@@ -90,9 +95,18 @@ impl Book {
         {
             return (u32::try_from(bytes.len()).unwrap_or(u32::MAX), identity::hash(bytes));
         }
-        self.read_back(offset).map_or((u32::try_from(len.max(1)).unwrap_or(u32::MAX), [0; 16]), |bytes| {
-            (u32::try_from(bytes.len()).unwrap_or(u32::MAX), identity::hash(&bytes))
-        })
+        self.read_back(offset)
+            .or_else(|| self.from_copy(offset))
+            .map_or((u32::try_from(len.max(1)).unwrap_or(u32::MAX), [0; 16]), |bytes| {
+                (u32::try_from(bytes.len()).unwrap_or(u32::MAX), identity::hash(&bytes))
+            })
+    }
+
+    /// The file was truncated a moment ago and the source has not seen it yet.
+    fn from_copy(&self, offset: u64) -> Option<Vec<u8>> {
+        let end = self.position(self.emitted, u32::try_from(self.tail.len()).ok()?, identity::hash(&self.tail));
+        let (copy, _) = rotation::find_copy(&self.path, &end, |other| *other == self.id)?;
+        identity::before(&copy, offset).ok()
     }
 
     fn read_back(&self, offset: u64) -> Option<Vec<u8>> {

@@ -161,18 +161,17 @@ impl Tail {
     fn first_walk(&mut self, out: &Outlet) -> Result<(), Ended> {
         let checkpoints = std::mem::take(&mut self.resume);
         let fresh = checkpoints.is_empty();
-        let (mut walk, mut reunion);
-        let mut tries = 0;
-        loop {
+        let mut walk = self.globs.walk();
+        let mut reunion = resume::reunite(&checkpoints, &self.globs, &walk);
+        for _ in 0..STARTS {
             out.go_on()?;
-            walk = self.globs.walk();
-            reunion = resume::reunite(&checkpoints, &self.globs, &walk);
-            tries += 1;
             // A rotation right now makes what was found contradict itself. It takes milliseconds.
-            if tries >= STARTS || !walk.is_stale() {
+            let again = self.globs.walk();
+            if again.same_names(&walk) {
                 break;
             }
-            self.wake.wait(WALK_SPACING);
+            walk = again;
+            reunion = resume::reunite(&checkpoints, &self.globs, &walk);
         }
         for checkpoint in reunion.dropped {
             out.send(Delivery::Closed(partition(&checkpoint)))?;
@@ -186,8 +185,9 @@ impl Tail {
         reunion.found.sort_by_key(|found| found.stat.id.born_ns);
         for found in reunion.found {
             let path = PathBuf::from(&found.position.path);
-            let at = (found.file, found.stat, found.position.offset);
-            self.adopt(out, partition(&found.checkpoint), path, at)?;
+            let now = self.clock.monotonic();
+            let (partition, offset) = (partition(&found.checkpoint), found.position.offset);
+            self.follow_on(out, Generation::resume(partition, path, found.file, found.stat, offset, found.content, now))?;
         }
         for Sibling { path, live, stat } in reunion.between {
             self.open(out, &path, stat.id, live, false)?;
@@ -315,13 +315,12 @@ impl Tail {
     /// Not a copy of what is followed already, nor about to become one.
     fn may_begin(&self, path: &Path, stat: &Stat) -> bool {
         let Some(name) = path.file_name() else { return true };
-        let is_rotated = |original: &&Generation| {
-            original.path.parent() == path.parent()
-                && original.path.file_name().is_some_and(|live| super::discover::rotated_name(live, name))
+        let related = |original: &&Generation| {
+            original.path.parent() == path.parent() && original.path.file_name().is_some_and(|live| super::discover::related(live, name))
         };
         self.generations
             .iter()
-            .filter(is_rotated)
+            .filter(related)
             .all(|original| stat.size > 0 && matches!(self.copy_of(path, stat, &original.path), Copy::No))
     }
 
@@ -374,17 +373,21 @@ impl Tail {
     fn adopt(&mut self, out: &Outlet, partition: Arc<Partition>, path: PathBuf, at: (std::fs::File, Stat, u64)) -> Result<(), Ended> {
         let (file, stat, offset) = at;
         let now = self.clock.monotonic();
-        match Generation::at(partition.clone(), path.clone(), file, stat, offset, now) {
-            Ok(mut generation) => {
-                generation.after = self.generations.iter().rev().find(|older| older.path == path).map(|older| older.partition.clone());
-                self.shelf.put(&generation);
-                self.generations.push(generation);
-                // Nothing yet, but now it has a place in the next checkpoint: should the file grow and be rotated while we are down, we
-                // know that it was there and where we were.
-                out.send(Delivery::Chunk(Chunk { partition, offset, bytes: Vec::new(), message: false }))
-            }
+        match Generation::begin(partition, path.clone(), file, stat, offset, now) {
+            Ok(generation) => self.follow_on(out, generation),
             Err(error) => self.refuse(out, &path, &error, now),
         }
+    }
+
+    fn follow_on(&mut self, out: &Outlet, mut generation: Generation) -> Result<(), Ended> {
+        let older = self.generations.iter().rev().find(|older| older.path == generation.path);
+        generation.after = older.map(|older| older.partition.clone());
+        self.shelf.put(&generation);
+        let (partition, offset) = (generation.partition.clone(), generation.offset);
+        self.generations.push(generation);
+        // Nothing yet, but now it has a place in the next checkpoint: should the file grow and be rotated while we are down, we know that
+        // it was there and where we were.
+        out.send(Delivery::Chunk(Chunk { partition, offset, bytes: Vec::new(), message: false }))
     }
 
     fn refuse(&mut self, out: &Outlet, path: &Path, error: &io::Error, now: Duration) -> Result<(), Ended> {
