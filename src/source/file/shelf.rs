@@ -95,15 +95,13 @@ impl Book {
         {
             return (u32::try_from(bytes.len()).unwrap_or(u32::MAX), identity::hash(bytes));
         }
-        self.read_back(offset)
-            .or_else(|| self.from_copy(offset))
-            .map_or((u32::try_from(len.max(1)).unwrap_or(u32::MAX), [0; 16]), |bytes| {
-                (u32::try_from(bytes.len()).unwrap_or(u32::MAX), identity::hash(&bytes))
-            })
+        self.read_back(offset).or_else(|| self.ask_copy(offset)).map_or((u32::try_from(len.max(1)).unwrap_or(u32::MAX), [0; 16]), |bytes| {
+            (u32::try_from(bytes.len()).unwrap_or(u32::MAX), identity::hash(&bytes))
+        })
     }
 
     /// The file was truncated a moment ago and the source has not seen it yet.
-    fn from_copy(&self, offset: u64) -> Option<Vec<u8>> {
+    fn ask_copy(&self, offset: u64) -> Option<Vec<u8>> {
         let end = self.position(self.emitted, u32::try_from(self.tail.len()).ok()?, identity::hash(&self.tail));
         let (copy, _) = rotation::find_copy(&self.path, &end, |other| *other == self.id)?;
         identity::before(&copy, offset).ok()
