@@ -59,14 +59,15 @@ fn repeat(path: &Path, size: usize) {
     let real = std::env::var_os("TOKENWATCH_REALLOGS").map_or_else(|| root.join("../shared/reallogs"), PathBuf::from);
     let mut out = BufWriter::new(File::create(path).expect("the log"));
     let mut written = 0;
-    match fs::read_to_string(real.join("postgresql/small-all/postgresql.csv")) {
+    match fs::read(real.join("postgresql/small-all/postgresql.csv")) {
         Ok(text) => {
             let mut minute = 0i64;
             while written < size {
                 let stamp = jiff::Timestamp::from_second(1_793_491_200 + minute * 60).expect("a time");
                 let day = stamp.strftime("%Y-%m-%d %H:%M:").to_string();
-                let copy = text.replace("2026-11-22 02:05:", &day);
-                out.write_all(copy.as_bytes()).expect("written");
+                // Bytes: the real log holds text of several encodings.
+                let copy = bstr::ByteSlice::replace(text.as_slice(), "2026-11-22 02:05:", &day);
+                out.write_all(&copy).expect("written");
                 written += copy.len();
                 minute += 20;
             }

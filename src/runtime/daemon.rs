@@ -67,6 +67,8 @@ struct Daemon {
     parcels: Sender<Parcel>,
     stored: Arc<AtomicU64>,
     census: Arc<[Census]>,
+    /// Beaten by the intake at least every 200 ms.
+    pulse: Arc<AtomicU64>,
     sources: Running,
     intake: JoinHandle<()>,
     shards: Vec<JoinHandle<()>>,
@@ -74,16 +76,27 @@ struct Daemon {
     couriers: Couriers,
 }
 
+/// Why the daemon ended otherwise than by a signal; in words: what failed, where, what to do.
+#[derive(Debug)]
+pub enum Ended {
+    /// A person must change the configuration; starting again would end the same way.
+    Misconfigured(String),
+    /// Starting again may help: the service manager should.
+    Failed(String),
+}
+
+impl From<String> for Ended {
+    fn from(message: String) -> Self {
+        Ended::Failed(message)
+    }
+}
+
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// In words: what failed, where, what to do.
-pub async fn run(path: Option<PathBuf>) -> Result<(), String> {
-    let rulebook =
-        Rulebook::load(path.as_deref()).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    if rulebook.config.sources.is_empty() {
-        return Err(format!("nothing to read: add a [[source]] to {}", shown(path.as_deref())));
-    }
+/// See [`Ended`].
+pub async fn run(path: Option<PathBuf>) -> Result<(), Ended> {
+    let rulebook = load_rulebook(path.as_deref()).map_err(Ended::Misconfigured)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(|e| e.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
@@ -108,6 +121,7 @@ pub async fn run(path: Option<PathBuf>) -> Result<(), String> {
 
     let mut tick = tokio::time::interval(systemd::watchdog().map_or(Duration::from_secs(5), |every| every / 3).min(Duration::from_secs(5)));
     let mut failed = None;
+    let mut pulse = 0;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -123,7 +137,14 @@ pub async fn run(path: Option<PathBuf>) -> Result<(), String> {
                     failed = Some("a stage of the pipeline has ended; this is a bug, please report it with the log".to_owned());
                     break;
                 }
-                systemd::alive();
+                // A full disk is waited out, and a restart would not help; a stage that stands still for no such reason is not alive.
+                let full = daemon.metrics.store_full.get() != 0;
+                let beat = daemon.pulse.load(Ordering::Relaxed);
+                daemon.health.alive.store(!full, Ordering::SeqCst);
+                if full || beat != pulse {
+                    systemd::alive();
+                }
+                pulse = beat;
             }
         }
     }
@@ -136,10 +157,19 @@ pub async fn run(path: Option<PathBuf>) -> Result<(), String> {
         let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     }
     match (ended, failed) {
-        (Err(error), _) => Err(error),
-        (Ok(()), Some(failed)) => Err(failed),
+        (Err(error), _) => Err(error.into()),
+        (Ok(()), Some(failed)) => Err(failed.into()),
         (Ok(()), None) => Ok(()),
     }
+}
+
+/// The rulebook, if it is sound and names something to read; else all that is wrong with it, a problem a line.
+fn load_rulebook(path: Option<&Path>) -> Result<Arc<Rulebook>, String> {
+    let rulebook = Rulebook::load(path).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    if rulebook.config.sources.is_empty() {
+        return Err(format!("nothing to read: add a [[source]] to {}", shown(path)));
+    }
+    Ok(rulebook)
 }
 
 fn shown(path: Option<&Path>) -> String {
@@ -245,7 +275,9 @@ impl Daemon {
             intake.restore(&checkpoint.key, offset_of(&checkpoint.position), checkpoint.state);
         }
         let last_seen: LastSeen = Arc::new(Mutex::new(running.names.iter().map(|name| (name.clone(), clock.monotonic())).collect()));
+        let pulse = Arc::new(AtomicU64::new(0));
         let intake = IntakeThread {
+            pulse: pulse.clone(),
             intake,
             deliveries: from_sources,
             control: to_intake,
@@ -270,6 +302,7 @@ impl Daemon {
             parcels,
             stored,
             census,
+            pulse,
             sources: running,
             intake,
             shards: threads,
@@ -327,14 +360,10 @@ impl Daemon {
     }
 
     async fn try_reload(&mut self) -> Result<(), String> {
-        let new = Rulebook::load(self.path.as_deref())
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        let new = load_rulebook(self.path.as_deref())?;
         let old = self.rulebook.load_full();
         if new.config.state_dir != old.config.state_dir || new.config.http != old.config.http {
             return Err("[state] dir and [http] listen take effect only after a restart (systemctl restart tokenwatch)".to_owned());
-        }
-        if new.config.sources.is_empty() {
-            return Err("nothing to read: the new configuration has no [[source]]".to_owned());
         }
         let sources_changed = format!("{:?}", new.config.sources) != format!("{:?}", old.config.sources);
         self.couriers.reload(&new.config).await?;

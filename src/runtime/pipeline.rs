@@ -108,6 +108,8 @@ pub struct IntakeThread {
     pub meter: Meter,
     pub metrics: Arc<Metrics>,
     pub clock: Arc<dyn Clock>,
+    /// Beaten once a round, for the watchdog.
+    pub pulse: Arc<AtomicU64>,
 }
 
 impl IntakeThread {
@@ -144,6 +146,7 @@ impl IntakeThread {
             self.measure(&out);
             self.send(&mut out)?;
             self.meter.publish(now);
+            self.pulse.fetch_add(1, Ordering::Relaxed);
             for control in self.control.clone().try_iter() {
                 match control {
                     Control::Reload(rulebook) => {
