@@ -16,6 +16,7 @@ use super::couriers::Couriers;
 use super::intake::Intake;
 use super::keeper::{Keeper, Parcel};
 use super::pipeline::{Census, Control, IntakeThread, ToShard, start_shard};
+use super::quarantine::Quarantine;
 use super::rulebook::Rulebook;
 use super::shard::Shard;
 use super::systemd;
@@ -256,6 +257,7 @@ impl Daemon {
             bookmarks,
             shards: count,
             consequences: consequences(rulebook_cell.clone(), clock.clone(), metrics.clone()),
+            quarantine: Quarantine::new(&rulebook.config.state_dir),
             wake: couriers.waker(),
             clock: clock.clone(),
             metrics: metrics.clone(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::intake::Mark;
+use super::quarantine::{Quarantine, Rejected};
 use crate::alert::Alert;
 use crate::alert::gap::alert_of as gap_alert;
 use crate::clock::Clock;
@@ -29,7 +30,7 @@ pub enum Parcel {
     /// One shard's part of an epoch.
     Dirty { epoch: u64, records: Vec<(TokenId, Vec<u8>)> },
     /// The intake's part of an epoch.
-    Marks { epoch: u64, marks: Vec<Mark>, gaps: Vec<Gap> },
+    Marks { epoch: u64, marks: Vec<Mark>, gaps: Vec<Gap>, rejected: Vec<Rejected> },
     /// Sources were started anew.
     Sources(BTreeMap<String, Arc<dyn Bookmarks>>),
 }
@@ -51,6 +52,7 @@ pub struct Keeper {
     pub wake: Box<dyn Fn() + Send>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
+    pub quarantine: Quarantine,
     /// The last epoch that was stored.
     pub stored: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -59,7 +61,7 @@ pub struct Keeper {
 #[derive(Default)]
 struct Gathering {
     shards: usize,
-    marks: Option<(Vec<Mark>, Vec<Gap>)>,
+    marks: Option<(Vec<Mark>, Vec<Gap>, Vec<Rejected>)>,
     records: Vec<(TokenId, Vec<u8>)>,
 }
 
@@ -86,8 +88,8 @@ impl Keeper {
                     part.records.extend(records);
                     epoch
                 }
-                Parcel::Marks { epoch, marks, gaps } => {
-                    gathering.entry(epoch).or_default().marks = Some((marks, gaps));
+                Parcel::Marks { epoch, marks, gaps, rejected } => {
+                    gathering.entry(epoch).or_default().marks = Some((marks, gaps, rejected));
                     epoch
                 }
             };
@@ -120,8 +122,9 @@ impl Keeper {
     }
 
     fn commit(&mut self, whole: Gathering) -> Result<(), StoreError> {
-        let (marks, gaps) = whole.marks.unwrap_or_default();
+        let (marks, gaps, rejected) = whole.marks.unwrap_or_default();
         let now = self.clock.now();
+        self.quarantine.add(&rejected);
         for gap in &gaps {
             self.alert(&gap_alert(gap, now))?;
         }

@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod intake;
 pub mod keeper;
 pub mod pipeline;
+pub mod quarantine;
 pub mod replay;
 pub mod rulebook;
 pub mod shard;

@@ -214,12 +214,13 @@ impl IntakeThread {
     fn barrier(&mut self, epoch: u64, always: bool) -> Option<()> {
         let marks = self.intake.marks();
         let gaps = self.meter.take_gaps();
+        let rejected = self.meter.take_rejected();
         if !always && marks.is_empty() && gaps.is_empty() {
             return Some(());
         }
         for shard in &self.shards {
             shard.send(ToShard::Barrier(epoch)).ok()?;
         }
-        self.keeper.send(Parcel::Marks { epoch, marks, gaps }).ok()
+        self.keeper.send(Parcel::Marks { epoch, marks, gaps, rejected }).ok()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::intake::Watch;
+use super::quarantine::{MOST_AT_ONCE, Rejected};
 use crate::decoder::Decoded;
 use crate::decoder::stream::Item;
 use crate::event::Kind;
@@ -36,6 +37,8 @@ pub struct Meter {
     tallies: BTreeMap<String, Tally>,
     /// Gaps since the last checkpoint.
     gaps: Vec<Gap>,
+    /// Rejects since the last checkpoint.
+    rejected: Vec<Rejected>,
     rejects_logged: u32,
 }
 
@@ -54,12 +57,17 @@ const REJECTS_LOGGED: u32 = 10;
 
 impl Meter {
     pub fn new(metrics: Arc<Metrics>, last_seen: LastSeen) -> Self {
-        Meter { metrics, last_seen, tallies: BTreeMap::new(), gaps: Vec::new(), rejects_logged: 0 }
+        Meter { metrics, last_seen, tallies: BTreeMap::new(), gaps: Vec::new(), rejected: Vec::new(), rejects_logged: 0 }
     }
 
     /// Gaps since the last call.
     pub fn take_gaps(&mut self) -> Vec<Gap> {
         std::mem::take(&mut self.gaps)
+    }
+
+    /// Rejected records since the last call.
+    pub fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
     }
 
     /// Brings the counts of a batch into the metrics.
@@ -100,6 +108,18 @@ impl Meter {
 
 impl Watch for Meter {
     fn item(&mut self, partition: &Arc<Partition>, item: &Item<'_>, attributed: bool) {
+        if let Decoded::Reject(reason) = item.decoded
+            && self.rejected.len() < MOST_AT_ONCE
+        {
+            self.rejected.push(Rejected {
+                source: partition.source.clone(),
+                partition: partition.label.clone(),
+                offset: item.offset,
+                length: item.len,
+                format: item.format.name,
+                reason,
+            });
+        }
         if let Decoded::Reject(reason) = item.decoded
             && self.rejects_logged < REJECTS_LOGGED
         {
