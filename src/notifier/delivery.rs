@@ -223,11 +223,14 @@ impl<S: Sender> Worker<S> {
 
     /// Writes an outcome down before anything else is sent: a message that was delivered and not marked would be sent again.
     async fn record(&self, key: &str, outcome: Outcome, stop: &mut watch::Receiver<bool>) -> Result<(), OutboxError> {
+        let mut told = false;
         loop {
             let (outbox, owned, copy, now) = (self.outbox.clone(), key.to_owned(), outcome.clone(), self.clock.now());
             match blocking(move || outbox.record(&owned, &copy, now)).await {
                 Err(error) if error.retryable => {
-                    warn!(destination = self.destination, key, %error, "what became of a message cannot be stored for now");
+                    if !std::mem::replace(&mut told, true) {
+                        warn!(destination = self.destination, key, "what became of a message cannot be stored for now: {error}");
+                    }
                     if *stop.borrow() {
                         // It is sent again after the restart, under the same key.
                         return Ok(());

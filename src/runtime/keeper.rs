@@ -112,7 +112,7 @@ impl Keeper {
                 result => break result?,
             }
         };
-        self.metrics.store_full.set(0);
+        self.writable();
         if new {
             self.metrics.alerts.with_label_values(&[alert.severity.name()]).inc();
             tracing::info!(id = %alert.id, token = %alert.token, severity = %alert.severity, detectors = %alert.detectors.join(" "), "alert");
@@ -165,7 +165,7 @@ impl Keeper {
                 result => break result?,
             }
         }
-        self.metrics.store_full.set(0);
+        self.writable();
         self.metrics.commits.inc();
         self.metrics.commit_seconds.observe((self.clock.monotonic() - started).as_secs_f64());
         // Only now may a source forget what it kept for a restart.
@@ -175,10 +175,18 @@ impl Keeper {
         Ok(())
     }
 
+    /// The store has taken something.
+    fn writable(&self) {
+        if self.metrics.store_full.get() != 0 {
+            tracing::info!("the store can be written again, reading goes on");
+        }
+        self.metrics.store_full.set(0);
+    }
+
     /// The store cannot write for now. The channels fill up behind this thread, and the sources stop reading: nothing is lost.
     fn wait(&self, error: &StoreError) {
         if self.metrics.store_full.get() == 0 {
-            tracing::error!(%error, "the store cannot be written; reading stops until it can");
+            tracing::error!("the store cannot be written, reading stops: {error}");
         }
         self.metrics.store_full.set(1);
         std::thread::sleep(WAIT_FOR_SPACE);

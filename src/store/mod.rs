@@ -64,7 +64,7 @@ pub enum StoreError {
     TooNew { path: PathBuf, found: i64, known: i64 },
     #[error("{path} is a database, but not one of tokenwatch; set [state] dir to another directory")]
     Foreign { path: PathBuf },
-    #[error("no space left for {path}; nothing was lost: reading stops until there is space again")]
+    #[error("no space left for {path}: free space on that file system (`df -h {path}`); nothing is lost, reading goes on by itself then")]
     Full { path: PathBuf },
     #[error("{path} is held by another process for more than 10 s while {doing}; look for a stuck `tokenwatch` or `sqlite3`")]
     Busy { path: PathBuf, doing: &'static str },
