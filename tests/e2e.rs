@@ -266,7 +266,9 @@ fn a_stolen_token_is_found_through_kafka() {
     broker.produce("db-audit", 0, [Some("{\"timestamp\": poison"), None]);
     daemon.wait_metric("tokenwatch_records_total{result=\"reject\",source=\"topic\"}", 1.0);
     wait_for("a checkpoint", Duration::from_secs(10), || daemon.metric("tokenwatch_commits_total").filter(|n| *n >= 2.0));
-    let kept = std::fs::read_to_string(daemon.folder.path().join("state/rejected.jsonl")).expect("the rejected record's place is kept");
+    let aside = daemon.folder.path().join("state/rejected.jsonl");
+    let kept =
+        wait_for("the rejected record's place", Duration::from_secs(10), || std::fs::read_to_string(&aside).ok().filter(|t| !t.is_empty()));
     assert!(kept.contains("db-audit/0") && !kept.contains("poison"), "{kept}");
     daemon.kill();
     stolen(&server);
