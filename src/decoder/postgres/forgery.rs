@@ -12,7 +12,11 @@
 //!   decoder believes it only for sessions that it knew before.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::choice::{Choice, Chosen, WINDOW};
 use super::prefix::{Match, Prefix, Word};
 use super::severity::Severity;
 use crate::framing::lines::void;
@@ -60,26 +64,88 @@ struct Line {
     sign: bool,
 }
 
-/// Frames records under one prefix.
+/// A name with line ends that a failed login has shown.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Name {
+    lines: Vec<Vec<u8>>,
+    /// Bytes of the log until it is forgotten.
+    left: usize,
+}
+
+/// Bytes for which a name is remembered: the lines of one failed login stand closer together.
+const MEMORY: usize = 8 * NAME;
+
+/// Names remembered.
+const NAMES: usize = 16;
+
+/// What a restart needs besides the bytes that are not consumed yet.
+#[derive(Serialize, Deserialize)]
+struct Saved<T> {
+    chosen: Chosen,
+    ahead: usize,
+    doubt: usize,
+    passing: bool,
+    names: T,
+}
+
+/// Frames records under the prefix of the log.
 pub struct Stderr {
-    prefix: Prefix,
+    choice: Choice,
+    /// The choice so far; final once `settled`.
+    prefix: Arc<Prefix>,
+    settled: bool,
+    /// Bytes that were looked at for this choice and are not consumed yet.
+    ahead: usize,
     lines: VecDeque<Line>,
     /// End of the last line looked at.
     scanned: usize,
     /// Names with line ends that failed logins have shown, newest last.
-    names: VecDeque<Vec<Vec<u8>>>,
+    names: VecDeque<Name>,
     /// Bytes for which evidence before the buffer still casts doubt.
     doubt: usize,
-    /// Within a torn prefix that began before the buffer: bytes until it must have ended.
-    torn: usize,
     /// Evidence was found since the lines were last judged.
     unjudged: bool,
     passing: bool,
 }
 
 impl Stderr {
-    pub fn new(prefix: Prefix) -> Self {
-        Stderr { prefix, lines: VecDeque::new(), scanned: 0, names: VecDeque::new(), doubt: 0, torn: 0, unjudged: false, passing: false }
+    pub fn new(choice: Choice) -> Self {
+        let (prefix, settled) = (choice.prefix(), choice.settled());
+        Stderr {
+            choice,
+            prefix,
+            settled,
+            ahead: 0,
+            lines: VecDeque::new(),
+            scanned: 0,
+            names: VecDeque::new(),
+            doubt: 0,
+            unjudged: false,
+            passing: false,
+        }
+    }
+
+    /// Lets the bytes at the front of the log have their say on its prefix; false: they must wait for more.
+    fn choose(&mut self, buf: &[u8], more: More) -> bool {
+        if self.settled || self.ahead > 0 {
+            return true;
+        }
+        if more == More::Flowing && buf.len() < WINDOW {
+            return false;
+        }
+        let window = buf.get(..WINDOW.min(buf.len())).unwrap_or(buf);
+        self.choice.frame();
+        self.choice.consider(window);
+        self.settled = self.choice.settled();
+        self.ahead = memchr::memrchr(b'\n', window).map_or(window.len(), |end| end + 1);
+        let prefix = self.choice.prefix();
+        if prefix.text != self.prefix.text {
+            // What was made of these bytes under the other prefix is void.
+            self.prefix = prefix;
+            (self.scanned, self.unjudged) = (0, false);
+            self.lines.clear();
+        }
+        true
     }
 
     /// Looks at the complete lines that are new in the buffer.
@@ -142,17 +208,23 @@ impl Stderr {
                 .enumerate()
                 .map(|(i, l)| if i > 0 { l.strip_prefix(b"\t").unwrap_or(l) } else { l }.to_vec())
                 .collect();
-            if name.len() < 2 || name.len() > NAME_LINES || self.names.contains(&name) {
+            if name.len() < 2 || name.len() > NAME_LINES {
                 continue;
             }
-            if self.names.len() == 16 {
+            if let Some(known) = self.names.iter_mut().find(|known| known.lines == name) {
+                known.left = MEMORY;
+                continue;
+            }
+            if self.names.len() == NAMES {
                 self.names.pop_front();
             }
-            self.names.push_back(name);
+            self.names.push_back(Name { lines: name, left: MEMORY });
             found = true;
         }
         if found {
-            let mut at = 0;
+            // Not the lines beyond the reach of a name: whether they are still here depends on how the log came.
+            let reach = self.scanned.saturating_sub(NAME);
+            let mut at = self.lines.partition_point(|line| line.next <= reach);
             while at < self.lines.len() {
                 at = self.join(buf, at) + 1;
             }
@@ -161,7 +233,7 @@ impl Stderr {
 
     /// If the line at `last` ends a known name, makes it one line with those that hold the rest of the name. Returns where it stands then.
     fn join(&mut self, buf: &[u8], last: usize) -> usize {
-        for name in self.names.iter().rev() {
+        for Name { lines: name, .. } in self.names.iter().rev() {
             let Some(first) = last.checked_sub(name.len() - 1) else { continue };
             let text = |i: usize| self.lines.get(i).and_then(|l| buf.get(l.start..l.end)).unwrap_or_default();
             let (Some(head), Some(tail)) = (name.first(), name.last()) else { continue };
@@ -229,7 +301,12 @@ impl Stderr {
         while let Some(line) = self.lines.get(count) {
             let belongs = match line.shape {
                 Shape::Continuation => true,
-                Shape::Secondary => first.shape == Shape::Primary && line.pid == first.pid && line.suspect == first.suspect,
+                // Doubt that only the place of a line casts does not part it from its record.
+                Shape::Secondary => {
+                    let alike =
+                        line.suspect == first.suspect || [line.suspect, first.suspect].iter().all(|s| matches!(s, None | Some(NEARBY)));
+                    first.shape == Shape::Primary && line.pid == first.pid && alike
+                }
                 _ => false,
             };
             if !belongs {
@@ -245,9 +322,6 @@ impl Stderr {
         for line in self.lines.drain(..lines.min(self.lines.len())) {
             if line.sign {
                 self.doubt = self.doubt.max(NAME + consumed);
-                if line.shape == Shape::Torn {
-                    self.torn = NAME + consumed;
-                }
             }
         }
         for line in &mut self.lines {
@@ -257,7 +331,11 @@ impl Stderr {
         }
         self.scanned -= consumed.min(self.scanned);
         self.doubt = self.doubt.saturating_sub(consumed);
-        self.torn = self.torn.saturating_sub(consumed);
+        self.ahead = self.ahead.saturating_sub(consumed);
+        for name in &mut self.names {
+            name.left = name.left.saturating_sub(consumed);
+        }
+        self.names.retain(|name| name.left > 0);
     }
 }
 
@@ -273,6 +351,9 @@ impl Framer for Stderr {
             && let Some(skip) = void(buf)
         {
             return skip;
+        }
+        if !self.choose(buf, more) {
+            return Framed::Incomplete;
         }
         self.scan(buf, more);
         if self.unjudged {
@@ -302,7 +383,8 @@ impl Framer for Stderr {
         }
         let truncated = last.end > MAX_RECORD;
         let near = (self.doubt > 0).then_some(NEARBY);
-        let suspect = first.suspect.or(near);
+        let within = self.lines.iter().take(count).find_map(|line| line.suspect);
+        let suspect = first.suspect.or(within).or(near);
         let frame = Frame {
             skip: 0,
             len: if truncated { HEAD } else { last.end },
@@ -316,12 +398,15 @@ impl Framer for Stderr {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&(&self.prefix.text, self.doubt, self.passing)).unwrap_or_default()
+        let Stderr { ahead, doubt, passing, .. } = *self;
+        postcard::to_stdvec(&Saved { chosen: self.choice.save(), ahead, doubt, passing, names: &self.names }).unwrap_or_default()
     }
 
     fn restore(&mut self, state: &[u8]) {
-        if let Ok((prefix, doubt, passing)) = postcard::from_bytes::<(String, usize, bool)>(state) {
-            *self = Stderr { doubt: doubt.min(NAME), passing, ..Stderr::new(Prefix::compile(&prefix)) };
+        if let Ok(saved) = postcard::from_bytes::<Saved<VecDeque<Name>>>(state) {
+            self.choice.restore(&saved.chosen);
+            let (ahead, doubt) = (saved.ahead.min(WINDOW), saved.doubt.min(NAME));
+            *self = Stderr { ahead, doubt, passing: saved.passing, names: saved.names, ..Stderr::new(self.choice.clone()) };
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod csvlog;
 pub mod jsonlog;
 pub mod stderr;
 
+mod choice;
 mod forgery;
 mod message;
 mod pgaudit;

@@ -239,7 +239,7 @@ impl Prefix {
     /// Share of the lines of `sample` that the prefix matches: matching and all lines that are no continuation.
     pub fn score(&self, sample: &[u8]) -> (usize, usize) {
         let mut lines: Vec<&[u8]> = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t")).take(401).collect();
-        if lines.len() > 1 {
+        if lines.len() > 1 && !sample.ends_with(b"\n") {
             lines.pop(); // perhaps cut
         }
         (lines.iter().filter(|l| self.find(l, 0).is_some()).count(), lines.len())
@@ -248,18 +248,29 @@ impl Prefix {
     /// The known prefix that matches most lines of the sample, with its score: of those that match about as many, the one that tells most,
     /// for a poor prefix takes what it does not know for a part of the database's name.
     pub fn detect(sample: &[u8]) -> (Prefix, usize, usize) {
-        let mut best = (Prefix::compile(KNOWN.first().copied().unwrap_or_default()), 0, 0);
+        let mut best = (Prefix::usual(), 0, 0);
         let mut told = 0;
         for text in KNOWN {
             let prefix = Prefix::compile(text);
             let (good, all) = prefix.score(sample);
-            let tells = if prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
+            let tells = if good > 0 && prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
             let about = good * 100 >= best.1 * 97;
             if good > 0 && (good * 97 > best.1 * 100 || (about && tells > told)) {
                 (best, told) = ((prefix, good, all), tells);
             }
         }
         best
+    }
+
+    /// The prefix to begin with where nothing is known.
+    pub fn usual() -> Prefix {
+        Prefix::compile(KNOWN.first().copied().unwrap_or_default())
+    }
+
+    /// Lines of the sample that name a user under this prefix.
+    pub fn users(&self, sample: &[u8]) -> u32 {
+        let lines = sample.split(|b| *b == b'\n').take(401);
+        lines.map(|line| u32::from(self.find(line, 0).is_some_and(|m| m.fields.user.is_some()))).sum()
     }
 
     /// Whether a line of the sample names a user under this prefix.

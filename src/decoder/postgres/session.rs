@@ -19,6 +19,8 @@ pub struct Session {
     pub received: bool,
     /// Its authorisation was logged, or it has acted.
     pub established: bool,
+    /// It took statements.
+    pub acted: bool,
     /// Set by [`Sessions::begin`].
     pub(super) number: u64,
 }

@@ -10,9 +10,12 @@
 //! user name of a failed login ([`super::forgery`]), so this format may alert and never revokes; csvlog and jsonlog are safe. See
 //! <https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LINE-PREFIX>.
 
+use std::sync::Arc;
+
 use bstr::ByteSlice;
 use bumpalo::Bump;
 
+use super::choice::{Choice, Chosen};
 use super::csvlog::phase;
 use super::forgery::{FORGED, HOSTILE_NAME, NEARBY, Stderr};
 use super::message::{self, Fields, Phase, authorized};
@@ -28,9 +31,10 @@ pub const FORMAT: Format = Format {
     about: "PostgreSQL stderr log under any log_line_prefix, with pgaudit",
     forgeable: true,
     sniff,
-    open: |sample, options| {
-        let prefix = choose(sample, options).0;
-        (Box::new(Stderr::new(prefix.clone())), Box::new(StderrLog::new(prefix, options)))
+    // The framer chooses the prefix itself, so that it sees the same lines whatever pieces the log comes in.
+    open: |_, options| {
+        let choice = Choice::new(options);
+        (Box::new(Stderr::new(choice.clone())), Box::new(StderrLog::new(choice, options)))
     },
 };
 
@@ -61,14 +65,29 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
 }
 
 struct StderrLog {
-    prefix: Prefix,
+    choice: Choice,
+    /// The choice as it was at this record; final once `settled`.
+    prefix: Arc<Prefix>,
+    settled: bool,
     times: Timestamps,
     sessions: Sessions,
 }
 
 impl StderrLog {
-    fn new(prefix: Prefix, options: &Options) -> Self {
-        StderrLog { prefix, times: Timestamps::new(options.zone.clone()), sessions: Sessions::default() }
+    fn new(choice: Choice, options: &Options) -> Self {
+        let (prefix, settled) = (choice.prefix(), choice.settled());
+        StderrLog { choice, prefix, settled, times: Timestamps::new(options.zone.clone()), sessions: Sessions::default() }
+    }
+
+    /// Takes over the choice of the framer; without one, each record tells by itself.
+    fn follow(&mut self, record: &[u8]) {
+        if self.settled {
+            return;
+        }
+        if !self.choice.framed() {
+            self.choice.consider(record);
+        }
+        (self.prefix, self.settled) = (self.choice.prefix(), self.choice.settled());
     }
 }
 
@@ -82,6 +101,7 @@ struct Parts<'a> {
 
 impl Decoder for StderrLog {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        self.follow(record.bytes);
         let first = record.bytes.get(..memchr::memchr(b'\n', record.bytes).unwrap_or(record.bytes.len())).unwrap_or_default();
         let hostile = record.suspect == Some(HOSTILE_NAME);
         let found = if hostile { hostile_match(&self.prefix, record.bytes) } else { self.prefix.find(first, 0) };
@@ -103,12 +123,13 @@ impl Decoder for StderrLog {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&(&self.prefix.text, &self.sessions)).unwrap_or_default()
+        postcard::to_stdvec(&(self.choice.save(), &self.sessions)).unwrap_or_default()
     }
 
     fn restore(&mut self, state: &[u8]) {
-        if let Ok((prefix, sessions)) = postcard::from_bytes::<(String, Sessions)>(state) {
-            self.prefix = Prefix::compile(&prefix);
+        if let Ok((chosen, sessions)) = postcard::from_bytes::<(Chosen, Sessions)>(state) {
+            self.choice.restore(&chosen);
+            (self.prefix, self.settled) = (self.choice.prefix(), self.choice.settled());
             self.sessions = sessions;
         }
     }
@@ -165,7 +186,9 @@ impl StderrLog {
             query: parts.statement,
             phase: match (line.tag, known) {
                 (Some(tag), _) => phase(tag, b""),
-                (None, Some(s)) if s.established => Phase::Running,
+                (None, Some(s)) if s.acted => Phase::Running,
+                // Authorised, but the server may still turn it away: what it says tells.
+                (None, Some(s)) if s.established => Phase::Unknown,
                 (None, Some(s)) if s.received && self.sessions.authorisations => Phase::Authenticating,
                 _ => Phase::Unknown,
             },
@@ -229,8 +252,18 @@ impl StderrLog {
         // A client that was turned away can hold a whole record in its name, without any line end.
         if (acts || event.kind == Kind::Login) && !vouched && self.prefix.holds_client_text() {
             let second = self.prefix.find(first, found.at + 1);
-            if second.is_some_and(|m| !matches!(m.word, Word::Primary(Severity::Log)) || first.get(m.message..).is_some_and(is_start_up)) {
+            if second.is_some_and(|m| starts_up(m.word, first.get(m.message..).unwrap_or_default())) {
                 return Some(AMBIGUOUS);
+            }
+            // Under a prefix that is perhaps not the server's the second record may not be seen as one.
+            let mut rest = first.get(found.message..).unwrap_or_default();
+            while !self.settled
+                && let Some((word, at)) = Prefix::word_anywhere(rest)
+            {
+                rest = rest.get(at..).unwrap_or_default();
+                if starts_up(word, rest) {
+                    return Some(AMBIGUOUS);
+                }
             }
         }
         None
@@ -265,13 +298,14 @@ impl StderrLog {
             match self.sessions.get_mut(pid) {
                 None => {
                     let (user, database) = (own(fields.user), own(fields.database));
-                    self.sessions.begin(pid, Session { user, database, established: true, ..Session::default() });
+                    self.sessions.begin(pid, Session { user, database, established: true, acted: true, ..Session::default() });
                 }
-                Some(session) if !session.established => {
-                    (session.user, session.database) = (own(fields.user), own(fields.database));
-                    session.established = true;
+                Some(session) => {
+                    if !session.established {
+                        (session.user, session.database) = (own(fields.user), own(fields.database));
+                    }
+                    (session.established, session.acted) = (true, true);
                 }
-                Some(_) => {}
             }
         }
     }
@@ -311,9 +345,12 @@ fn stand_in(head: &[u8], user: &[u8], database: &[u8]) -> bool {
     !user.is_empty() && head.find(user).is_some() && head.find(database).is_some()
 }
 
-/// A record that a client is sent away with before its session runs.
-fn is_start_up(message: &[u8]) -> bool {
-    authorized(message).is_some() || message.starts_with(b"connection authenticated: ") || message.starts_with(b"could not ")
+/// A record that can stand before the session runs.
+fn starts_up(word: Word, message: &[u8]) -> bool {
+    word != Word::Primary(Severity::Log)
+        || authorized(message).is_some()
+        || message.starts_with(b"connection authenticated: ")
+        || message.starts_with(b"could not ")
 }
 
 /// The match of a record whose name holds line ends: the one whose message repeats the name, else the last.

@@ -1,0 +1,168 @@
+//! Which `log_line_prefix` a log has, found from its lines. Framer and decoder of one log share the answer.
+//!
+//! The first lines of a server's log name no user, and many prefixes read them equally well. So the choice stays open until
+//! enough lines have named one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::prefix::Prefix;
+use crate::decoder::Options;
+
+/// Bytes that a choice is made from, unless the log pauses before.
+pub const WINDOW: usize = 64 << 10;
+
+/// Lines that must have named a user under the same prefix before it is settled.
+const LINES: u32 = 16;
+
+/// Bytes after which a prefix is settled although no line named a user: the server's prefix has none.
+const BYTES: usize = 1 << 20;
+
+/// The prefix of one log.
+#[derive(Debug, Clone)]
+pub struct Choice(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    prefix: Arc<Prefix>,
+    /// It stands in the configuration.
+    given: bool,
+    /// A framer shows whole stretches of the log; a record alone tells less.
+    framed: bool,
+    lines: u32,
+    bytes: usize,
+}
+
+/// What a restart needs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Chosen {
+    prefix: String,
+    framed: bool,
+    lines: u32,
+    bytes: usize,
+}
+
+impl Choice {
+    pub fn new(options: &Options) -> Choice {
+        let given = options.log_line_prefix.as_deref();
+        let prefix = given.map_or_else(Prefix::usual, Prefix::compile);
+        Choice(Arc::new(Mutex::new(State { prefix: Arc::new(prefix), given: given.is_some(), framed: false, lines: 0, bytes: 0 })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn prefix(&self) -> Arc<Prefix> {
+        self.state().prefix.clone()
+    }
+
+    /// No line will change the choice any more.
+    pub fn settled(&self) -> bool {
+        let state = self.state();
+        state.given || state.lines >= LINES || state.bytes >= BYTES
+    }
+
+    /// From now on only a framer considers lines.
+    pub fn frame(&self) {
+        self.state().framed = true;
+    }
+
+    pub fn framed(&self) -> bool {
+        self.state().framed
+    }
+
+    /// Looks at the complete lines of `sample`.
+    pub fn consider(&self, sample: &[u8]) {
+        if self.settled() {
+            return;
+        }
+        let complete = memchr::memrchr(b'\n', sample).and_then(|end| sample.get(..=end)).unwrap_or(sample);
+        let (found, good, _) = Prefix::detect(complete);
+        if good == 0 {
+            return;
+        }
+        let named = found.users(complete);
+        let mut state = self.state();
+        if found.text == state.prefix.text {
+            (state.lines, state.bytes) = (state.lines + named, state.bytes + complete.len());
+        } else if named > 0 || state.prefix.score(complete).0 == 0 {
+            (state.prefix, state.lines, state.bytes) = (Arc::new(found), named, complete.len());
+        } else {
+            state.bytes += complete.len();
+        }
+    }
+
+    pub fn save(&self) -> Chosen {
+        let state = self.state();
+        Chosen { prefix: state.prefix.text.clone(), framed: state.framed, lines: state.lines, bytes: state.bytes }
+    }
+
+    /// A prefix in the configuration stays: it may have been written there because the one found was wrong.
+    pub fn restore(&self, chosen: &Chosen) {
+        let mut state = self.state();
+        state.framed |= chosen.framed;
+        if !state.given {
+            (state.prefix, state.lines, state.bytes) = (Arc::new(Prefix::compile(&chosen.prefix)), chosen.lines, chosen.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STARTUP: &str = "2026-11-22 02:05:17.355 UTC [980] LOG:  database system is ready to accept connections\n";
+    const RICH: &str =
+        "2026-11-22 02:05:17.641 UTC [7] u@d 10.0.0.1(5) app=x sess=6b024ddd.7 line=4 state=00000 LOG:  statement: SELECT 1\n";
+    const POOR: &str = "2026-11-22 02:05:17.641 UTC [7] u@d LOG:  statement: SELECT 1\n";
+    const RICH_PREFIX: &str = "%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ";
+
+    #[test]
+    fn start_up_lines_leave_it_open() {
+        let choice = Choice::new(&Options::default());
+        choice.consider(STARTUP.repeat(20).as_bytes());
+        assert!(!choice.settled());
+        choice.consider(format!("{STARTUP}{RICH}").as_bytes());
+        assert_eq!(choice.prefix().text, RICH_PREFIX);
+        choice.consider(STARTUP.as_bytes());
+        assert_eq!(choice.prefix().text, RICH_PREFIX, "lines without a user do not take it back");
+        choice.consider(RICH.repeat(20).as_bytes());
+        assert!(choice.settled());
+        choice.consider(POOR.repeat(20).as_bytes());
+        assert_eq!(choice.prefix().text, RICH_PREFIX);
+    }
+
+    #[test]
+    fn a_wrong_choice_is_left() {
+        let choice = Choice::new(&Options::default());
+        choice.consider(RICH.as_bytes());
+        choice.consider(POOR.as_bytes());
+        assert_eq!(choice.prefix().text, "%m [%p] %q%u@%d ");
+    }
+
+    #[test]
+    fn a_log_without_users_is_settled_in_the_end() {
+        let choice = Choice::new(&Options::default());
+        let window = STARTUP.repeat(WINDOW / STARTUP.len());
+        for _ in 0..17 {
+            choice.consider(window.as_bytes());
+        }
+        assert!(choice.settled());
+    }
+
+    #[test]
+    fn it_survives_a_restart_but_not_the_configuration() {
+        let choice = Choice::new(&Options::default());
+        choice.consider(RICH.repeat(16).as_bytes());
+        let saved = choice.save();
+        let again = Choice::new(&Options::default());
+        again.restore(&saved);
+        assert!(again.settled());
+        assert_eq!(again.prefix().text, RICH_PREFIX);
+        let given = Choice::new(&Options { log_line_prefix: Some("%t ".to_owned()), ..Options::default() });
+        given.restore(&saved);
+        assert_eq!(given.prefix().text, "%t ");
+    }
+}
