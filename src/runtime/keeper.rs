@@ -125,7 +125,7 @@ impl Keeper {
         let (marks, gaps, rejected) = whole.marks.unwrap_or_default();
         let now = self.clock.now();
         self.quarantine.add(&rejected);
-        for gap in &gaps {
+        for gap in gaps.iter().filter(|gap| gap.is_certain()) {
             self.alert(&gap_alert(gap, now))?;
         }
         let news = self.dictionary.take_new();

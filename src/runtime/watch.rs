@@ -152,10 +152,12 @@ impl Watch for Meter {
 
     fn gap(&mut self, gap: &Gap) {
         let bytes = gap.to.map(|to| to.saturating_sub(gap.from));
-        tracing::error!(
-            source = %gap.partition.source, file = %gap.partition.label, from = gap.from, to = gap.to, reason = gap.reason,
-            "part of the log was lost before it could be read"
-        );
+        let (source, file) = (&gap.partition.source, &gap.partition.label);
+        if gap.is_certain() {
+            tracing::error!(%source, %file, from = gap.from, to = gap.to, reason = gap.reason, "part of the log was lost before it could be read");
+        } else {
+            tracing::info!(%source, %file, read = gap.from, reason = gap.reason, "the log was cut or removed after it was read to its end");
+        }
         self.metrics.gaps.with_label_values(&[gap.partition.source.as_str(), gap.reason]).inc();
         self.metrics.gap_bytes.with_label_values(&[&gap.partition.source]).inc_by(bytes.unwrap_or(0));
         self.gaps.push(gap.clone());

@@ -60,6 +60,14 @@ pub struct Gap {
     pub reason: &'static str,
 }
 
+impl Gap {
+    /// Something is known to be unseen. Otherwise the log was cut or removed after it was read to its end as far as anybody could
+    /// see: every nightly `copytruncate` does that, and only what was written in the moment between may be missing.
+    pub fn is_certain(&self) -> bool {
+        self.to.is_some() || !matches!(self.reason, file::TRUNCATED_AT_END | file::DELETED_AT_END)
+    }
+}
+
 /// A failure that a person should know of.
 #[derive(Debug, Clone)]
 pub struct Trouble {
