@@ -133,6 +133,19 @@ fn inputs_that_cannot_be_opened_are_named_with_reason_and_advice() {
     tokenwatch(folder.path(), &["replay", "--alerts", "no/such/out.jsonl", "log.csv"]).says(2, &["cannot write no/such/out.jsonl"]);
 }
 
+/// The slip of the keyboard that costs a log.
+#[test]
+fn an_input_is_never_overwritten() {
+    let folder = folder_with(&[("log.csv", CSV.as_bytes()), ("alerts.jsonl", b"kept")]);
+    std::os::unix::fs::symlink("log.csv", folder.path().join("link")).expect("a link");
+    for out in ["log.csv", "./log.csv", "link"] {
+        tokenwatch(folder.path(), &["replay", "--alerts", out, "log.csv"]).says(2, &["log.csv is an input and would be overwritten"]);
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("log.csv")).expect("the log"), CSV);
+    tokenwatch(folder.path(), &["replay", "--alerts", "alerts.jsonl", "none.csv"]).says(2, &["cannot read none.csv"]);
+    assert_eq!(fs::read_to_string(folder.path().join("alerts.jsonl")).expect("old alerts"), "kept");
+}
+
 #[test]
 fn what_is_no_text_is_refused_with_the_command_that_helps() {
     let utf16: Vec<u8> = [0xfeff_u16].into_iter().chain(CSV.encode_utf16()).flat_map(u16::to_le_bytes).collect();

@@ -181,7 +181,7 @@ fn sources_are_refused_in_clear_words() {
         found,
         [
             "tokenwatch.toml:5:1: PLAIN without TLS sends the password in the clear; add tls = true, or use SCRAM-SHA-512",
-            "tokenwatch.toml:7:17: password_file: cannot read secret /etc/tokenwatch/p: No such file or directory (os error 2)",
+            "tokenwatch.toml:7:17: password_file: cannot read secret /etc/tokenwatch/p: No such file or directory (os error 2); put the secret into it, readable only by the daemon's user (chmod 0600)",
         ]
     );
 }

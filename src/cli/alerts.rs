@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::table::{Table, tint, width};
 use super::{ConfigArg, Failure};
 use crate::alert::{Alert, Source};
+use crate::config::problem::suggest;
 use crate::identity::dictionary::Dictionary;
 use crate::runtime::rulebook::Rulebook;
 use crate::runtime::shard::Shard;
@@ -79,7 +80,7 @@ fn list(command: &List) -> Result<(), Failure> {
     }
     let min_severity = Severity::from_name(&command.min_severity).ok_or_else(|| {
         let known: Vec<&str> = Severity::ALL.iter().map(|s| s.name()).collect();
-        format!("unknown severity \"{}\"; known: {}", command.min_severity, known.join(", "))
+        format!("unknown severity \"{}\"; {}", command.min_severity, suggest(&command.min_severity, known))
     })?;
     let filter =
         AlertFilter { token: command.token.clone(), min_severity: Some(min_severity), limit: command.limit, ..AlertFilter::default() };

@@ -34,6 +34,12 @@ pub fn run(command: Check) -> Result<(), Failure> {
     for remark in rulebook.inventory.remarks(System::default().now()) {
         eprintln!("note: {remark}");
     }
+    if rulebook.config.sources.is_empty() {
+        eprintln!("note: nothing to read: `tokenwatch run` needs a [[source]]");
+    }
+    if rulebook.config.channels.is_empty() {
+        eprintln!("note: nobody is told: alerts are only stored, until there is a [[channel]]");
+    }
     let clock: Arc<dyn Clock> = Arc::new(System::default());
     for channel in &rulebook.config.channels {
         Channel::open(channel, clock.clone())?;

@@ -70,7 +70,7 @@ pub fn run(command: Learn) -> Result<(), Failure> {
         let first = if summary.alerts > would_fire.len() as u64 { format!(", first {}", would_fire.len()) } else { String::new() };
         println!("these logs would have raised {}{first} (nothing was sent):", count(summary.alerts, "alert"));
         println!("{}", would_fire.join("\n"));
-        println!("what raised them is now part of what is usual: look into them before you start the daemon");
+        println!("look into them before you start the daemon; `tokenwatch replay` on the same files prints them whole");
     }
     finish(&summary)
 }

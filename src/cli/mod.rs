@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::problem::Problem;
+
 pub mod alerts;
 pub mod check;
 pub mod decode;
@@ -80,14 +82,16 @@ pub enum Failure {
     Found,
     /// An input could not be read, and that is printed already: exit code 2.
     Told,
+    /// The configuration, the inventory or a rule is wrong: exit code 2.
+    Problems(Vec<Problem>),
     /// The call or the configuration is wrong: exit code 2.
     Usage(String),
 }
 
 impl Failure {
-    /// Every problem on its own line.
-    pub fn problems(problems: Vec<crate::config::problem::Problem>) -> Self {
-        Failure::Usage(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    /// Mistakes in files that a person wrote.
+    pub fn problems(problems: Vec<Problem>) -> Self {
+        Failure::Problems(problems)
     }
 }
 
@@ -114,6 +118,16 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Found) => ExitCode::from(1),
+        Err(Failure::Problems(problems)) => {
+            // Each line begins with its place: editors and people can go there.
+            for problem in &problems {
+                eprintln!("{problem}");
+            }
+            if problems.len() > 1 {
+                eprintln!("tokenwatch: {} to mend first", count(problems.len() as u64, "problem"));
+            }
+            ExitCode::from(2)
+        }
         Err(Failure::Told) => ExitCode::from(2),
         Err(Failure::Usage(message)) => {
             eprintln!("tokenwatch: {message}");

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -61,13 +62,16 @@ pub fn reading(rulebook: &Rulebook, format: Option<&str>) -> Result<Reading, Fai
 pub fn run(command: Replay) -> Result<(), Failure> {
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
     let reading = reading(&rulebook, command.format.as_deref())?;
+    let replayer = Replayer::open(rulebook, reading, &command.inputs)?;
+    if let Some(input) = command.alerts.as_deref().and_then(|out| command.inputs.iter().find(|input| same_file(out, Path::new(input)))) {
+        return Err(Failure::Usage(format!("{input} is an input and would be overwritten; choose another --alerts file")));
+    }
     let mut out: Box<dyn Write> = match &command.alerts {
         Some(path) => Box::new(BufWriter::new(
             File::create(path).map_err(|error| format!("cannot write {}: {error}; choose another --alerts file", path.display()))?,
         )),
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
-    let replayer = Replayer::open(rulebook, reading, &command.inputs)?;
     let bar = progress_bar(&replayer);
     let mut failed: Option<Failure> = None;
     let summary = replayer.run(
@@ -85,6 +89,14 @@ pub fn run(command: Replay) -> Result<(), Failure> {
     }
     out.flush().map_err(|error| format!("cannot write the alerts: {error}"))?;
     finish(&summary)
+}
+
+/// Whether both names lead to one file.
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (std::fs::metadata(one), std::fs::metadata(other)) {
+        (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
 }
 
 fn write_alert(out: &mut dyn Write, alert: &Alert) -> Result<(), Failure> {

@@ -143,8 +143,8 @@ pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
                 cells.extend([
                     state(shard, b).to_owned(),
                     b.last_seen.to_string().chars().take(10).collect(),
-                    more(networks, b.networks.len()),
-                    more(uses, b.scopes.len()),
+                    more(networks, b.networks.top(usize::MAX).len()),
+                    more(uses, b.scopes.top(usize::MAX).len()),
                 ]);
             }
         }

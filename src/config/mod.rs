@@ -161,4 +161,4 @@ pub mod value;
 
 pub use input::MAPPING_FIELDS;
 pub use problem::Problem;
-pub use resolve::{load, parse};
+pub use resolve::{load, named_files, parse};

@@ -19,6 +19,14 @@ pub fn load(path: &Path, known_formats: &[&str]) -> Result<Config, Vec<Problem>>
     parse(&text, &path.display().to_string(), &dir, known_formats)
 }
 
+/// The inventory and the rules that a configuration names which has problems elsewhere, so that those of all files are told in one run.
+pub fn named_files(path: &Path) -> Config {
+    let table = file::slurp(path).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
+    let dir = path.parent().and_then(|dir| std::path::absolute(dir).ok()).unwrap_or_default();
+    let named = |key: &str| table.get(key).and_then(toml::Value::as_str).map(|name| dir.join(name));
+    Config { inventory: named("inventory"), rules: named("rules"), ..Config::default() }
+}
+
 /// As [`load`], from text. Problems name `path`; relative paths are taken from `dir`.
 pub fn parse(text: &str, path: &str, dir: &Path, known_formats: &[&str]) -> Result<Config, Vec<Problem>> {
     let base = Base { dir, places: Places::beside(dir), known_formats };

@@ -32,7 +32,14 @@ impl Places {
     pub fn read(&self, value: &str) -> Result<Secret, String> {
         let path = self.find(value)?;
         let shown = path.display();
-        let failed = |e: std::io::Error| format!("cannot read secret {shown}: {e}");
+        let failed = |e: std::io::Error| {
+            let advice = match e.kind() {
+                std::io::ErrorKind::NotFound => "; put the secret into it, readable only by the daemon's user (chmod 0600)",
+                std::io::ErrorKind::PermissionDenied => "; let the user that runs tokenwatch read it, and nobody else",
+                _ => "",
+            };
+            format!("cannot read secret {shown}: {e}{advice}")
+        };
         // Looked at before it is opened: opening a pipe would wait for a writer.
         if !std::fs::metadata(&path).map_err(failed)?.is_file() {
             return Err(format!("secret {shown} is not a file"));

@@ -33,11 +33,14 @@ impl Rulebook {
     /// Every problem of every file, so that one run shows them all.
     pub fn load(path: Option<&Path>) -> Result<Arc<Self>, Vec<Problem>> {
         let formats: Vec<&str> = FORMATS.iter().map(|f| f.name).collect();
+        let mut problems = Vec::new();
         let config = match path {
-            Some(path) => config::load(path, &formats)?,
+            Some(path) => config::load(path, &formats).unwrap_or_else(|found| {
+                problems.extend(found);
+                config::named_files(path)
+            }),
             None => Config::default(),
         };
-        let mut problems = Vec::new();
         let inventory = match &config.inventory {
             Some(path) => Inventory::load(path).unwrap_or_else(|found| {
                 problems.extend(found);
