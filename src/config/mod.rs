@@ -107,6 +107,7 @@ pub enum ChannelKind {
     Webhook { url: String, secret: Option<secret::Secret> },
     Slack { url: secret::Secret },
     Email(Email),
+    Alertmanager { url: String },
     Stdout,
     File { path: PathBuf },
 }

@@ -19,14 +19,21 @@ enum Type {
     Webhook,
     Slack,
     Email,
+    Alertmanager,
     Stdout,
     File,
 }
 
 /// All channels; each has a name of its own, for routing, metrics and `notify test`.
 pub(super) fn channels(top: &Section<'_>, base: &Base<'_>) -> Vec<Channel> {
-    const TYPES: [(&str, Type); 5] =
-        [("webhook", Type::Webhook), ("slack", Type::Slack), ("email", Type::Email), ("stdout", Type::Stdout), ("file", Type::File)];
+    const TYPES: [(&str, Type); 6] = [
+        ("alertmanager", Type::Alertmanager),
+        ("webhook", Type::Webhook),
+        ("slack", Type::Slack),
+        ("email", Type::Email),
+        ("stdout", Type::Stdout),
+        ("file", Type::File),
+    ];
     let mut names = BTreeSet::new();
     top.each("channel", |section| {
         let name = unique_name(section, "channel", &mut names);
@@ -43,6 +50,7 @@ pub(super) fn channels(top: &Section<'_>, base: &Base<'_>) -> Vec<Channel> {
             }
             Type::Slack => ChannelKind::Slack { url: secret_url(section, base)? },
             Type::Email => ChannelKind::Email(email(section, base)),
+            Type::Alertmanager => ChannelKind::Alertmanager { url: url(section)? },
             Type::Stdout => ChannelKind::Stdout,
             Type::File => {
                 let path = section.text("path").map(|p| base.dir.join(p.value));

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::event::Time;
 
+pub mod alertmanager;
 pub mod delivery;
 pub mod email;
 pub mod file;
@@ -106,6 +107,7 @@ pub enum Channel {
     Webhook(webhook::Webhook),
     Slack(slack::Slack),
     Email(Box<email::Email>),
+    Alertmanager(alertmanager::Alertmanager),
     Stdout(stdout::Stdout),
     File(file::File),
 }
@@ -121,6 +123,7 @@ impl Channel {
             Kind::Webhook { url, secret } => webhook::Webhook::new(url, secret.as_ref(), config.timeout, clock).map(Channel::Webhook),
             Kind::Slack { url } => slack::Slack::new(url, config.timeout, clock).map(Channel::Slack),
             Kind::Email(mail) => email::Email::new(mail, config.timeout).map(|m| Channel::Email(Box::new(m))),
+            Kind::Alertmanager { url } => alertmanager::Alertmanager::new(url, config.timeout, clock).map(Channel::Alertmanager),
             Kind::Stdout => Ok(Channel::Stdout(stdout::Stdout)),
             Kind::File { path } => Ok(Channel::File(file::File::new(path))),
         };
@@ -135,6 +138,7 @@ impl Sender for Channel {
             Channel::Webhook(channel) => channel.send(delivery, &message).await,
             Channel::Slack(channel) => channel.send(delivery, &message).await,
             Channel::Email(channel) => channel.send(delivery, &message).await,
+            Channel::Alertmanager(channel) => channel.send(delivery, &message).await,
             Channel::Stdout(channel) => channel.send(&message).await,
             Channel::File(channel) => channel.send(&message).await,
         }
