@@ -1,5 +1,7 @@
 //! The file source against a ledger: every byte of every generation of a file is delivered exactly once and in order, or declared as
 //! a gap; also over rotations, truncations, deletions and restarts from a bookmark at any point.
+// The source runs on its own thread in real time.
+#![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -189,11 +189,11 @@ impl Tail {
             let (partition, offset) = (partition(&found.checkpoint), found.position.offset);
             self.follow_on(out, Generation::resume(partition, path, found.file, found.stat, offset, found.content, now))?;
         }
+        self.siblings = rotation::siblings(&walk, std::iter::empty()).into_iter().map(|sibling| (sibling.stat.id, 0)).collect();
+        self.walks = u64::from(WALKS_AROUND_ROTATION);
         for Sibling { path, live, stat } in reunion.between {
             self.open(out, &path, stat.id, live, false)?;
         }
-        self.siblings = rotation::siblings(&walk, std::iter::empty()).into_iter().map(|sibling| (sibling.stat.id, 0)).collect();
-        self.walks = u64::from(WALKS_AROUND_ROTATION);
         self.look(out, &walk, fresh && self.start == Start::End)?;
         for pattern in &self.waiting {
             let message = format!(
@@ -256,6 +256,7 @@ impl Tail {
         let vacant: HashSet<&Path> =
             self.generations.iter().filter(|one| one.lost.is_some() && !one.succeeded).map(|one| one.path.as_path()).collect();
         let siblings = rotation::siblings(walk, vacant.iter().copied().chain(self.rotated.keys().map(PathBuf::as_path)));
+        let mut undecided = Vec::new();
         let mut fresh: Vec<(PathBuf, FileId, PathBuf)> = Vec::new();
         let tracked: HashSet<FileId> = self.generations.iter().map(|generation| generation.id).collect();
         if self.last_walk != Duration::ZERO {
@@ -268,15 +269,13 @@ impl Tail {
             let since = *self.siblings.entry(stat.id).or_insert(self.walks);
             let unknown = since.saturating_add(u64::from(WALKS_AROUND_ROTATION)) > self.walks && !tracked.contains(&stat.id);
             let around = self.rotated.contains_key(live) || vacant.contains(live.as_path());
-            if !unknown || !around || self.past.ended.contains_key(&stat.id) {
+            if !unknown || !around || self.is_past(stat) {
                 continue;
             }
             match self.copy_of(path, stat, live) {
                 Copy::No => fresh.push((path.clone(), stat.id, live.clone())),
                 Copy::Yes => {}
-                Copy::Perhaps => {
-                    self.siblings.insert(stat.id, self.walks.saturating_add(1));
-                }
+                Copy::Perhaps => undecided.push((stat.id, live.clone())),
             }
         }
         for (path, stat) in &walk.files {
@@ -285,12 +284,18 @@ impl Tail {
                 fresh.push((path.clone(), stat.id, path.clone()));
             }
         }
-        let there: HashSet<FileId> = siblings.into_iter().map(|sibling| sibling.stat.id).collect();
-        self.siblings.retain(|id, _| there.contains(id));
+        if self.siblings.len() > siblings.len().saturating_add(REMEMBERED) {
+            // Not at once: a walk may miss a name that changes meanwhile, and what it held would look new later.
+            let there: HashSet<FileId> = siblings.iter().map(|sibling| sibling.stat.id).collect();
+            self.siblings.retain(|id, _| there.contains(id));
+        }
         self.rotated.retain(|_, walks| {
             *walks = walks.saturating_sub(1);
             *walks > 0
         });
+        for (id, live) in undecided {
+            self.missed(id, live);
+        }
         self.refused.retain(|path, _| walk.files.contains_key(path));
         fresh.sort_by_key(|(_, id, ..)| id.born_ns);
         for (path, id, live) in fresh {
@@ -341,13 +346,13 @@ impl Tail {
             Ok(opened) => opened,
             // Gone again: the next walk knows.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.rotated.insert(live, WALKS_AROUND_ROTATION);
+                self.missed(found, live);
                 return Ok(());
             }
             Err(error) => return self.refuse(out, path, &error, now),
         };
         if stat.id != found {
-            self.rotated.insert(live.clone(), WALKS_AROUND_ROTATION);
+            self.missed(found, live.clone());
         }
         if self.generations.iter().any(|generation| generation.id == stat.id) {
             return Ok(());
@@ -368,6 +373,12 @@ impl Tail {
             out.send(self.trouble(Some(path.to_string_lossy().into_owned()), format!("{} can be read again", path.display()), false))?;
         }
         Ok(())
+    }
+
+    /// A file was moved between the walk that found it and its opening: the next walk looks for it among the siblings.
+    fn missed(&mut self, found: FileId, live: PathBuf) {
+        self.siblings.insert(found, self.walks.saturating_add(1));
+        self.rotated.insert(live, WALKS_AROUND_ROTATION);
     }
 
     fn adopt(&mut self, out: &Outlet, partition: Arc<Partition>, path: PathBuf, at: (std::fs::File, Stat, u64)) -> Result<(), Ended> {
