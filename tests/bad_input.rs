@@ -593,3 +593,36 @@ fn a_daemon_survives_bad_bytes_in_its_log() {
     daemon.stop();
     assert!(!daemon.output().contains("panicked"), "{}", daemon.output());
 }
+
+#[test]
+fn a_daemon_says_that_a_followed_file_is_no_plain_log() {
+    let mut daemon = Daemon::new("", &[]);
+    let folder = daemon.folder.path().to_owned();
+    daemon.configure(&format!(
+        "[[source]]\nname = \"all\"\ntype = \"file\"\ninclude = [\"{0}/logs/*\"]\n\
+         [[source]]\nname = \"none\"\ntype = \"file\"\ninclude = [\"{0}/none/*.csv\"]\n\
+         [[channel]]\nname = \"lost\"\ntype = \"file\"\npath = \"{0}/missing/alerts.jsonl\"\n",
+        folder.display()
+    ));
+    let logs = folder.join("logs");
+    fs::create_dir(&logs).expect("a folder");
+    let utf16: Vec<u8> = [0xfeff_u16].into_iter().chain(CSV.repeat(3).encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    fs::write(logs.join("good.csv"), CSV.repeat(50)).expect("a log");
+    fs::write(logs.join("compressed.log"), zstd::encode_all(demo_log().as_slice(), 1).expect("memory")).expect("a log");
+    fs::write(logs.join("utf16.csv"), utf16).expect("a log");
+    let (code, _, notes) = daemon.command(&["check"]);
+    assert_eq!(code, 0);
+    assert!(notes.contains("channel \"lost\": there is no folder") && notes.contains("/missing"), "{notes}");
+    daemon.start();
+    wait_for("the good records", Duration::from_secs(20), || {
+        daemon.metric("tokenwatch_records_total{result=\"event\",source=\"all\"}").filter(|n| *n >= 50.0)
+    });
+    for reason in ["the file is compressed", "the file is UTF-16 text"] {
+        wait_for(reason, Duration::from_secs(20), || daemon.metrics().contains(&format!("reason=\"{reason}")).then_some(()));
+    }
+    // The log names the first rejects only; metrics count all.
+    assert!(daemon.output().contains("reason=\"the file is "), "{}", daemon.output());
+    assert!(daemon.output().contains("none/*.csv matches no file yet"), "{}", daemon.output());
+    assert_eq!(daemon.metric("tokenwatch_source_up{source=\"none\"}"), Some(0.0));
+    daemon.stop();
+}

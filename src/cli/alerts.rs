@@ -220,11 +220,10 @@ pub fn explain(alert: &Alert, width: usize) -> String {
             }
         }
         if finding.bound > 0.0 {
-            line(format!(
-                "    {:<6}  at most {:.2} % of the days of a token like this one bring such a thing",
-                "chance",
-                finding.bound * 100.0
-            ));
+            let chance = format!("at most {:.2} % of the days of a token like this one bring such a thing", finding.bound * 100.0);
+            for (n, part) in wrap(&chance, width.saturating_sub(14)).into_iter().enumerate() {
+                line(format!("    {:<6}  {part}", if n == 0 { "chance" } else { "" }));
+            }
         }
         for source in finding.evidence.iter().take(3) {
             line(format!("    {:<6}  {}", "where", place(source)));

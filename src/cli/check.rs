@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{ConfigArg, Failure};
 use crate::clock::{Clock, System};
+use crate::config::ChannelKind;
 use crate::detect::rule::trial;
 use crate::notifier::Channel;
 use crate::response::HALT_FILE;
@@ -39,6 +40,17 @@ pub fn run(command: Check) -> Result<(), Failure> {
     }
     if rulebook.config.channels.is_empty() {
         eprintln!("note: nobody is told: alerts are only stored, until there is a [[channel]]");
+    }
+    for channel in &rulebook.config.channels {
+        if let ChannelKind::File { path } = &channel.kind
+            && let Some(folder) = path.parent().filter(|folder| !folder.is_dir())
+        {
+            eprintln!(
+                "note: channel \"{}\": there is no folder {}; make it, and let the daemon's user write there",
+                channel.name,
+                folder.display()
+            );
+        }
     }
     let clock: Arc<dyn Clock> = Arc::new(System::default());
     for channel in &rulebook.config.channels {

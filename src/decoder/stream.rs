@@ -40,7 +40,21 @@ pub struct Counts {
     pub skips: u64,
 }
 
+/// First bytes of what is no log that can be followed, with the reason that its records are rejected for.
+const NO_LOG: [(&[u8], &str); 6] = [
+    (b"\xff\xfe", "the file is UTF-16 text: logs are read as UTF-8"),
+    (b"\xfe\xff", "the file is UTF-16 text: logs are read as UTF-8"),
+    (b"\x1f\x8b", COMPRESSED),
+    (b"\x28\xb5\x2f\xfd", COMPRESSED),
+    (b"\xfd7zXZ\0", COMPRESSED),
+    (b"BZh", COMPRESSED),
+];
+
+const COMPRESSED: &str = "the file is compressed: only plain logs are followed; exclude it, `tokenwatch learn` reads old logs";
+
 struct Codec {
+    /// Said of every reject instead of the decoder's own reason.
+    no_log: Option<&'static str>,
     format: &'static Format,
     framer: Box<dyn Framer>,
     decoder: Box<dyn Decoder>,
@@ -155,7 +169,8 @@ impl Stream {
             },
         };
         let (framer, decoder) = (format.open)(sample, &self.options);
-        self.codec = Some(Codec { format, framer, decoder, because });
+        let no_log = NO_LOG.iter().find(|(magic, _)| sample.starts_with(magic)).map(|(_, reason)| *reason);
+        self.codec = Some(Codec { no_log, format, framer, decoder, because });
     }
 
     /// Frames and decodes as much of `buf` as is complete; returns the bytes used.
@@ -213,7 +228,10 @@ impl Stream {
         let Some(codec) = self.codec.as_mut() else { return };
         let len = u32::try_from(frame.len).unwrap_or(u32::MAX);
         let view = Record { bytes: record, truncated: frame.truncated || frame.unterminated, suspect: frame.suspect };
-        let decoded = codec.decoder.decode(view, &self.arena);
+        let decoded = match (codec.decoder.decode(view, &self.arena), codec.no_log) {
+            (Decoded::Reject(_), Some(reason)) => Decoded::Reject(reason),
+            (decoded, _) => decoded,
+        };
         self.counts.records += 1;
         match &decoded {
             Decoded::Event(_) => self.counts.events += 1,
@@ -259,7 +277,7 @@ impl Stream {
         let (mut framer, mut decoder) = (format.open)(&[], &self.options);
         framer.restore(&saved.framer);
         decoder.restore(&saved.decoder);
-        self.codec = Some(Codec { format, framer, decoder, because: saved.because.to_owned() });
+        self.codec = Some(Codec { no_log: None, format, framer, decoder, because: saved.because.to_owned() });
     }
 }
 
