@@ -180,7 +180,8 @@ impl Explainer<'_> {
             0 | 1 => String::new(),
             n => format!(" (and {} more finding{})", n - 1, if n > 2 { "s" } else { "" }),
         };
-        let learning = if mode == Mode::Learning { "; the token is still learning" } else { "" };
+        // A declared limit needs no learning, so that the token learns is beside the point.
+        let learning = if mode == Mode::Learning && !first.detector.starts_with("policy.") { "; the token is still learning" } else { "" };
         format!("{token}: {}{more}{learning}", first.observed)
     }
 }
