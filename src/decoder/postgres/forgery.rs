@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::choice::{Choice, Chosen, WINDOW};
+use super::message::authorized;
 use super::prefix::{Match, Prefix, Word};
 use super::severity::Severity;
 use crate::framing::lines::void;
@@ -31,6 +32,9 @@ pub const NEARBY: &str = "a client may have written this line through its user o
 
 /// Longest start-up packet, and so the longest name.
 const NAME: usize = 10_000;
+
+/// Bytes of a name up to PostgreSQL 16 and the byte after them.
+const SHORT: usize = 64;
 
 /// Line ends of a name under which it is looked for.
 const NAME_LINES: usize = 2_000;
@@ -62,6 +66,8 @@ struct Line {
     suspect: Option<&'static str>,
     /// Evidence of a forged name that nothing has explained yet.
     sign: bool,
+    /// The evidence may be a statement's text: it casts doubt and proves nothing.
+    weak: bool,
 }
 
 /// A name with line ends that a failed login has shown.
@@ -162,8 +168,15 @@ impl Stderr {
                 self.learn(buf);
             }
             let (shape, pid, sign) = self.classify(line);
-            self.unjudged |= sign;
-            self.lines.push_back(Line { start: self.scanned, end, next, shape, pid, suspect: None, sign });
+            let weak = !sign
+                && match shape {
+                    Shape::Primary | Shape::Secondary => self.ends_in_a_refusal(line, false),
+                    // A name may end in a line that looks like the rest of a message.
+                    Shape::Continuation => self.prefix.holds_client_text() && holds_a_refusal(line),
+                    _ => false,
+                };
+            self.unjudged |= sign || weak;
+            self.lines.push_back(Line { start: self.scanned, end, next, shape, pid, suspect: None, sign: sign || weak, weak });
             self.scanned = next;
             if !self.names.is_empty() {
                 self.join(buf, self.lines.len() - 1);
@@ -193,6 +206,31 @@ impl Stderr {
         }
     }
 
+    /// Whether the line, read with a longer name, is a client being turned away: the name holds the record that it seems to be. Not where the
+    /// refusal repeats just the name of this line, unless `all`.
+    fn ends_in_a_refusal(&self, line: &[u8], all: bool) -> bool {
+        let line = line.get(..HEAD.min(line.len())).unwrap_or(line);
+        if !self.prefix.holds_client_text() {
+            return false;
+        }
+        let Some(mut found) = self.prefix.find(line, 0) else { return false };
+        for _ in 0..32 {
+            if Prefix::word_anywhere(line.get(found.message..).unwrap_or_default()).is_none() {
+                return false;
+            }
+            let Some(next) = self.prefix.find(line, found.at + 1) else { return false };
+            let message = line.get(next.message..).unwrap_or_default();
+            let head = line.get(..next.at).unwrap_or_default();
+            let repeated = memchr::memmem::find(message, b"user \"").and_then(|at| message.get(at + 6..)?.strip_suffix(b"\""));
+            let repeats = repeated.is_some_and(|name| memchr::memmem::find(head, name).is_some());
+            if (next.word == Word::Primary(Severity::Fatal) && (all || !repeats)) || authorized(message).is_some() {
+                return true;
+            }
+            found = next;
+        }
+        true
+    }
+
     /// Takes the name out of the last entry, if it is one that repeats a name with line ends.
     fn learn(&mut self, buf: &[u8]) {
         let Some(first) = self.lines.iter().rposition(|l| l.shape != Shape::Continuation) else { return };
@@ -200,7 +238,10 @@ impl Stderr {
         if first + 1 == self.lines.len() || !matches!(line.shape, Shape::Primary | Shape::Secondary | Shape::Tail) {
             return;
         }
-        let entry = buf.get(line.start..last.end.min(line.start + 4 * NAME)).unwrap_or_default();
+        let start = line.start;
+        let refused = line.shape == Shape::Primary && self.turns_away(buf.get(line.start..line.end).unwrap_or_default());
+        let entry = buf.get(start..last.end.min(start + 4 * NAME)).unwrap_or_default();
+        let mut shown = false;
         let mut found = false;
         for name in repeated(entry) {
             let name: Vec<Vec<u8>> = name
@@ -211,6 +252,7 @@ impl Stderr {
             if name.len() < 2 || name.len() > NAME_LINES {
                 continue;
             }
+            shown = true;
             if let Some(known) = self.names.iter_mut().find(|known| known.lines == name) {
                 known.left = MEMORY;
                 continue;
@@ -229,6 +271,23 @@ impl Stderr {
                 at = self.join(buf, at) + 1;
             }
         }
+        // A refusal shows a name with line ends, and the lines before it are not that name: something else is wrong here.
+        if shown
+            && refused
+            && let Some(line) = self.lines.iter_mut().rfind(|line| line.start <= start).filter(|line| line.suspect != Some(HOSTILE_NAME))
+        {
+            line.sign = true;
+            self.unjudged = true;
+        }
+    }
+
+    /// Whether the line is one that can repeat a client's name before its session runs.
+    fn turns_away(&self, line: &[u8]) -> bool {
+        let Some(found) = self.prefix.find(line, 0) else { return false };
+        let message = line.get(found.message..).unwrap_or_default();
+        let plainly =
+            found.word == Word::Primary(Severity::Fatal) || (found.word == Word::Primary(Severity::Log) && authorized(message).is_some());
+        plainly || self.ends_in_a_refusal(line, true)
     }
 
     /// If the line at `last` ends a known name, makes it one line with those that hold the rest of the name. Returns where it stands then.
@@ -247,7 +306,10 @@ impl Stderr {
             let secondary = last_word(rest).is_some_and(|w| matches!(w, Word::Secondary(_)));
             let shape = if secondary { Shape::Secondary } else { Shape::Primary };
             let pid = text(first).get(..text(first).len() - head.len()).and_then(|h| self.head_pid(h));
-            let line = Line { start, end, next, shape, pid, suspect: Some(HOSTILE_NAME), sign: false };
+            // A name that holds no record explains the evidence that its lines were; one that does may itself be a part of a longer name.
+            let harmless = name.iter().map(Vec::len).sum::<usize>() < SHORT && name.iter().all(|part| last_word(part).is_none());
+            let sign = !harmless && self.lines.range(first..=last).any(|line| line.sign);
+            let line = Line { start, end, next, shape, pid, suspect: Some(HOSTILE_NAME), sign, weak: false };
             self.lines.drain(first..last);
             if let Some(slot) = self.lines.get_mut(first) {
                 *slot = line;
@@ -278,6 +340,7 @@ impl Stderr {
             }
             if let Some(line) = self.lines.get_mut(*i)
                 && line.suspect != Some(HOSTILE_NAME)
+                && !line.weak
             {
                 line.suspect = Some(FORGED);
             }
@@ -420,6 +483,18 @@ fn hides_its_user(found: &Match<'_>, message: &[u8]) -> bool {
     starts.iter().any(|s| message.starts_with(s))
         && !message.starts_with(b"invalid startup packet")
         && !message.starts_with(b"invalid length")
+}
+
+/// Whether a record that turns a client away, or greets it, stands somewhere in the line.
+fn holds_a_refusal(line: &[u8]) -> bool {
+    let mut rest = line.get(..HEAD.min(line.len())).unwrap_or(line);
+    while let Some((word, at)) = Prefix::word_anywhere(rest) {
+        rest = rest.get(at..).unwrap_or_default();
+        if word == Word::Primary(Severity::Fatal) || (word == Word::Primary(Severity::Log) && authorized(rest).is_some()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a severity stands in the line as it does after a prefix.
