@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -67,6 +67,7 @@ struct Daemon {
     control: Sender<Control>,
     parcels: Sender<Parcel>,
     stored: Arc<AtomicU64>,
+    stopping: Arc<AtomicBool>,
     census: Arc<[Census]>,
     /// Beaten by the intake at least every 200 ms.
     pulse: Arc<AtomicU64>,
@@ -251,12 +252,14 @@ impl Daemon {
         let rulebook_cell = Arc::new(ArcSwap::from(rulebook.clone()));
         let couriers = Couriers::start(&rulebook.config, clock.clone())?;
         let stored = Arc::new(AtomicU64::new(0));
+        let stopping = Arc::new(AtomicBool::new(false));
         let keeper = Keeper {
             store,
             dictionary: dictionary.clone(),
             bookmarks,
             shards: count,
             consequences: consequences(rulebook_cell.clone(), clock.clone(), metrics.clone()),
+            stopping: stopping.clone(),
             quarantine: Quarantine::new(&rulebook.config.state_dir),
             wake: couriers.waker(),
             clock: clock.clone(),
@@ -303,6 +306,7 @@ impl Daemon {
             control,
             parcels,
             stored,
+            stopping,
             census,
             pulse,
             sources: running,
@@ -399,6 +403,7 @@ impl Daemon {
 
     /// Closes the channels from the front: each stage ends when the one before it has, and has taken in all that was on its way.
     async fn stop(self) -> Result<(), String> {
+        self.stopping.store(true, Ordering::SeqCst);
         let Daemon { sources, deliveries, control, parcels, intake, shards, keeper, couriers, .. } = self;
         let ended = tokio::task::spawn_blocking(move || {
             sources.stop();

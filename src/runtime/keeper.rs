@@ -3,8 +3,9 @@
 //! Order of effects: an alert and its outbox rows, then the state that includes the event, then (in the same transaction) the position.
 //! A crash in between replays events whose alerts are stored already, under the same ids, and stores nothing twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -41,6 +42,9 @@ pub type Consequences = Box<dyn Fn(&Store, &Alert) -> (Vec<NewDelivery>, Vec<New
 /// Pause between tries while the disk is full or another process holds the store.
 const WAIT_FOR_SPACE: Duration = Duration::from_secs(2);
 
+/// Parcels put aside while alerts go first.
+const MOST_BACKLOG: usize = 256;
+
 /// Owner of the store's writing connection.
 pub struct Keeper {
     pub store: Store,
@@ -53,8 +57,10 @@ pub struct Keeper {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub quarantine: Quarantine,
+    /// Set when the process is about to end.
+    pub stopping: Arc<AtomicBool>,
     /// The last epoch that was stored.
-    pub stored: Arc<std::sync::atomic::AtomicU64>,
+    pub stored: Arc<AtomicU64>,
 }
 
 /// An epoch whose parts are still arriving.
@@ -72,7 +78,8 @@ impl Keeper {
     /// The store failed in a way after which nothing more may be promised: the process must end and replay.
     pub fn run(mut self, parcels: &Receiver<Parcel>) -> Result<(), StoreError> {
         let mut gathering: BTreeMap<u64, Gathering> = BTreeMap::new();
-        for parcel in parcels {
+        let mut backlog: VecDeque<Parcel> = VecDeque::new();
+        while let Some(parcel) = backlog.pop_front().or_else(|| parcels.recv().ok()) {
             let epoch = match parcel {
                 Parcel::Alert(alert) => {
                     self.alert(&alert)?;
@@ -97,8 +104,8 @@ impl Keeper {
             if gathering.get(&epoch).is_some_and(|g| g.shards == self.shards && g.marks.is_some())
                 && let Some(whole) = gathering.remove(&epoch)
             {
-                self.commit(whole)?;
-                self.stored.store(epoch, std::sync::atomic::Ordering::SeqCst);
+                self.commit(whole, parcels, &mut backlog)?;
+                self.stored.store(epoch, Ordering::SeqCst);
             }
         }
         Ok(())
@@ -108,11 +115,10 @@ impl Keeper {
         let (deliveries, actions) = (self.consequences)(&self.store, alert);
         let new = loop {
             match self.store.commit_alert(alert, &deliveries, &actions, self.clock.now()) {
-                Err(error) if error.is_retryable() => self.wait(&error),
+                Err(error) if error.is_retryable() => self.wait(error)?,
                 result => break result?,
             }
         };
-        self.writable();
         if new {
             self.metrics.alerts.with_label_values(&[alert.severity.name()]).inc();
             tracing::info!(id = %alert.id, token = %alert.token, severity = %alert.severity, detectors = %alert.detectors.join(" "), "alert");
@@ -121,7 +127,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn commit(&mut self, whole: Gathering) -> Result<(), StoreError> {
+    fn commit(&mut self, whole: Gathering, parcels: &Receiver<Parcel>, backlog: &mut VecDeque<Parcel>) -> Result<(), StoreError> {
         let (marks, gaps, rejected) = whole.marks.unwrap_or_default();
         let now = self.clock.now();
         self.quarantine.add(&rejected);
@@ -161,7 +167,10 @@ impl Keeper {
         let started = self.clock.monotonic();
         loop {
             match self.store.commit_epoch(&epoch) {
-                Err(error) if error.is_retryable() => self.wait(&error),
+                Err(error) if error.is_retryable() => {
+                    self.wait(error)?;
+                    self.alerts_first(parcels, backlog)?;
+                }
                 result => break result?,
             }
         }
@@ -175,6 +184,20 @@ impl Keeper {
         Ok(())
     }
 
+    /// While an epoch waits for room, alerts do not: they are stored into the reserve that the store keeps for them. An alert may
+    /// always be stored before the state that it came of.
+    fn alerts_first(&mut self, parcels: &Receiver<Parcel>, backlog: &mut VecDeque<Parcel>) -> Result<(), StoreError> {
+        // Bounded as the channel is; past that the stages behind wait.
+        while backlog.len() < MOST_BACKLOG {
+            match parcels.try_recv() {
+                Ok(Parcel::Alert(alert)) => self.alert(&alert)?,
+                Ok(other) => backlog.push_back(other),
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
     /// The store has taken something.
     fn writable(&self) {
         if self.metrics.store_full.get() != 0 {
@@ -183,12 +206,19 @@ impl Keeper {
         self.metrics.store_full.set(0);
     }
 
-    /// The store cannot write for now. The channels fill up behind this thread, and the sources stop reading: nothing is lost.
-    fn wait(&self, error: &StoreError) {
+    /// The store cannot write for now. The channels fill up behind this thread, and the sources stop reading: nothing is lost. A stop
+    /// ends the waiting with the error: what is not stored is read again at the next start.
+    fn wait(&self, error: StoreError) -> Result<(), StoreError> {
         if self.metrics.store_full.get() == 0 {
             tracing::error!("the store cannot be written, reading stops: {error}");
         }
         self.metrics.store_full.set(1);
-        std::thread::sleep(WAIT_FOR_SPACE);
+        for _ in 0..20 {
+            if self.stopping.load(Ordering::SeqCst) {
+                return Err(error);
+            }
+            std::thread::sleep(WAIT_FOR_SPACE / 20);
+        }
+        Ok(())
     }
 }
