@@ -232,7 +232,8 @@ fn stderr_tells_the_same_deeds_as_csv() {
                 strange.push(format!("{variant}: {} {}", event.time, event.text));
             }
         }
-        if invented.len() > 6 || missed > 60 {
+        // Measured: at most 3 invented and 8 missed, at the edges of those cuts; a decoder that reads wrongly misses hundreds.
+        if invented.len() > 4 || missed > 10 {
             strange.push(format!("{variant}: {missed} missed, invented {:?}", &invented[..invented.len().min(5)]));
         }
     }

@@ -15,6 +15,8 @@ mod pgaudit;
 mod prefix;
 mod session;
 mod severity;
+#[cfg(test)]
+mod tests;
 
 use bumpalo::Bump;
 
