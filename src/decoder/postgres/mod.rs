@@ -9,6 +9,7 @@ pub mod jsonlog;
 pub mod stderr;
 
 mod choice;
+mod escapes;
 mod forgery;
 mod message;
 mod pgaudit;

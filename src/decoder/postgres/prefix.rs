@@ -4,6 +4,7 @@
 //! allows, and a match counts only if a severity (or the label of a secondary line) follows it. Where a client wrote text
 //! like a prefix into its name there is a second, longer match: [`Prefix::find`] can be asked for it.
 
+use super::escapes::{Item, items};
 use super::severity::{Label, Severity, label, severity};
 use crate::decoder::timestamp;
 
@@ -142,35 +143,20 @@ impl Prefix {
     pub fn compile(text: &str) -> Prefix {
         let (mut full, mut stop) = (Vec::new(), None);
         let mut literal = Vec::new();
-        let mut bytes = text.bytes().peekable();
-        while let Some(b) = bytes.next() {
-            if b != b'%' {
-                literal.push(b);
-                continue;
-            }
-            let mut width = false;
-            while let Some(b'-' | b'0'..=b'9') = bytes.peek() {
-                bytes.next();
-                width = true;
-            }
-            let Some(escape) = bytes.next() else { break };
-            if escape == b'%' {
-                literal.push(b'%');
-                continue;
-            }
-            if escape == b'q' {
-                flush(&mut literal, &mut full);
-                stop = Some(full.len());
-                continue;
-            }
-            let Some((field, form)) = meaning(escape) else { continue };
-            flush(&mut literal, &mut full);
-            if width {
-                full.push(Piece::Pad);
-            }
-            full.push(Piece::Field(field, form));
-            if width {
-                full.push(Piece::Pad);
+        for item in items(text.as_bytes()) {
+            match item {
+                Item::Text(text) => literal.extend_from_slice(text),
+                Item::Percent => literal.push(b'%'),
+                Item::Stop => {
+                    flush(&mut literal, &mut full);
+                    stop = Some(full.len());
+                }
+                Item::Escape { letter, padded } => {
+                    let Some((field, form)) = meaning(letter) else { continue };
+                    flush(&mut literal, &mut full);
+                    let pad = padded.then_some(Piece::Pad);
+                    full.extend(pad.clone().into_iter().chain([Piece::Field(field, form)]).chain(pad));
+                }
             }
         }
         flush(&mut literal, &mut full);
