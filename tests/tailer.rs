@@ -771,32 +771,3 @@ fn more_files_than_may_be_open() {
     follower.until_texts(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(follower.gaps().is_empty(), "{:?}", follower.gaps());
 }
-
-/// Not a test but a measurement: `cargo test --release --test tailer -- --ignored --nocapture latency`.
-#[test]
-#[ignore = "a measurement"]
-fn latency() {
-    for hints in [true, false] {
-        let (_directory, path) = directory();
-        append(&path, "first\n");
-        let mut follower = Follower::new(&path, Tuning { hints, ..Tuning::default() });
-        follower.until_texts(&["first\n"]);
-        let Some(running) = &follower.running else { panic!() };
-        let mut taken: Vec<Duration> = (0..200)
-            .map(|_| {
-                std::thread::sleep(Duration::from_millis(37));
-                let begun = Instant::now();
-                append(&path, "a line of a log, as it is appended by a database\n");
-                loop {
-                    if let Delivery::Chunk(_) = running.deliveries.recv().unwrap() {
-                        return begun.elapsed();
-                    }
-                }
-            })
-            .collect();
-        taken.sort();
-        println!("append to delivery, hints {hints}: p50 {:?} p99 {:?} max {:?}", taken[99], taken[197], taken[199]);
-        follower.heard.clear();
-        follower.halt(|_, end| end);
-    }
-}
