@@ -286,10 +286,13 @@ fn respond(out: &mut dyn Write, rulebook: &Rulebook, raised: &[Raised]) -> Resul
                 continue;
             }
             let first = decided.is_empty();
-            decided.push(&action.key);
+            // A refusal is not the last word: a later finding may be what it lacked.
+            if action.state != ActionState::Refused {
+                decided.push(&action.key);
+            }
             say(out, format_args!("{}: {} by \"{}\"", action.token, action.state.name(), action.responder))?;
             say(out, format_args!("  time     {}, with the {} notification", alert.time, alert.severity))?;
-            say(out, format_args!("  reasons  {}", action.reason))?;
+            say(out, format_args!("  reasons  {}", super::alerts::wrap(&action.reason, 88).join("\n           ")))?;
             if first && action.state == ActionState::Simulated {
                 request(out, rulebook, alert, action)?;
             }

@@ -93,6 +93,9 @@ fn it_acts_on_two_independent_detectors_or_one_broken_limit() {
     let same = alert(vec![finding("new_network", 0.001), finding("new_address", 0.001)]);
     assert_eq!(refused(&same, now), Some(Refusal::OneWitness));
     assert_eq!(refused(&alert(vec![finding("rule.dump", 0.0)]), now), Some(Refusal::OneWitness));
+    // The client's own word for its software is no second witness.
+    let claimed = alert(vec![finding("new_network", 0.001), finding("new_client", 0.001)]);
+    assert_eq!(refused(&claimed, now), Some(Refusal::OneWitness));
 }
 
 #[test]
