@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::peer::peer;
 use super::timestamp::Timestamps;
-use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
+use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record, by_name, detect};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
 
 mod fields;
@@ -33,6 +33,30 @@ pub const FORMAT: Format = Format {
     forgeable: true,
     sniff,
     open: |_, options| (Box::new(crate::framing::lines::Lines::new()), Box::new(Json::new(options, 0))),
+    guide: Guide {
+        system: "Applications, proxies and relays that write one JSON object a line",
+        switch_on: "Name the fields that are not found by their usual names in the source's `mapping`",
+        fields: &[
+            ("time", "`time`, `timestamp`, `@timestamp` and the like"),
+            ("principal", "`user`, `principal`, `username` and the like; believed as far as the relay is"),
+            ("address", "`address`, `client_ip`, `remote_addr` and the like"),
+            ("port", "`port`, `client_port`, `remote_port`"),
+            ("database", "`database`, `db`, `dbname` and the like"),
+            ("client", "`application_name`, `client`, `user_agent` and the like"),
+            ("session", "`session`, `session_id`, `connection_id` and the like"),
+            ("statement", "`statement`, `query`, `sql` and the like"),
+            ("operation", "`operation`, `action`, else the statement"),
+            ("objects", "`objects`, `tables`, else the statement"),
+            ("outcome", "`outcome`, `status`, `success` and the like"),
+            ("code", "`code`, `error_code`, `sqlstate`"),
+            ("rows", "`rows`, `row_count` and the like"),
+            ("duration", "`duration_ms`, `duration_us` and the like"),
+            ("kind", "`kind`, `event_type` and the like"),
+        ],
+        forgery: "As far as the program that writes it allows: nobody here verifies it",
+        ignored: "Nothing: an object without a time is rejected",
+        source: "<https://datatracker.ietf.org/doc/html/rfc8259>",
+    },
 };
 
 /// Envelopes inside envelopes that are opened.

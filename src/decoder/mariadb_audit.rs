@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::peer::peer;
 use super::timestamp::Timestamps;
-use super::{Decoded, Decoder, Format, Guess, Options, Record};
+use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 
 pub mod guard;
@@ -35,6 +35,27 @@ pub const FORMAT: Format = Format {
     forgeable: true,
     sniff,
     open: |_, options| (Box::new(guard::Guard::default()), Box::new(Audit::new(options))),
+    guide: Guide {
+        system: "MariaDB 5.5 to 12, RDS for MySQL and MariaDB, Aurora MySQL",
+        switch_on: "`INSTALL SONAME 'server_audit'`, `SET GLOBAL server_audit_logging = ON`, `server_audit_events = 'CONNECT,QUERY,TABLE'`, and a `server_audit_query_log_limit` of 65536",
+        fields: &[
+            ("time", "column 1; the server's local time (Aurora: microseconds UTC)"),
+            ("principal", "column 3; verified once connected"),
+            ("address", "column 4; seen by the server, a name where it resolves names"),
+            ("port", "column 4 from MariaDB 12.0"),
+            ("database", "column 8"),
+            ("session", "column 5"),
+            ("statement", "column 9 of QUERY"),
+            ("operation", "table rows, else the statement"),
+            ("objects", "table rows, else the statement"),
+            ("outcome", "column 10"),
+            ("code", "column 10"),
+            ("kind", "column 7"),
+        ],
+        forgery: "Whole rows, by a line break in the user name, before any login. Such rows are marked and name no token",
+        ignored: "Rows of tables: their names go with the QUERY row of the same number",
+        source: "<https://mariadb.com/kb/en/mariadb-audit-plugin-log-format/>",
+    },
 };
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {

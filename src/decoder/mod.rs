@@ -8,7 +8,9 @@ use bumpalo::Bump;
 pub use crate::config::FormatOptions as Options;
 use crate::event::Event;
 use crate::framing::Framer;
+use crate::framing::envelope::Note;
 
+pub mod guide;
 pub mod peer;
 pub mod stream;
 pub mod timestamp;
@@ -22,6 +24,15 @@ pub struct Record<'a> {
     pub truncated: bool,
     /// Why the framing thinks that the record may be forged.
     pub suspect: Option<&'static str>,
+    /// What the envelope says that the record came in, if it came in one; the relay's word, not the server's.
+    pub note: Note<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// A whole record of which nothing else is known.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Record { bytes, truncated: false, suspect: None, note: Note::default() }
+    }
 }
 
 /// What became of one record; records = events + rejects + skips.
@@ -62,7 +73,11 @@ pub struct Format {
     pub sniff: fn(sample: &[u8], options: &Options) -> Guess,
     /// Framer and decoder for one partition. The sample is the start of the log, where there is one.
     pub open: fn(sample: &[u8], options: &Options) -> Reader,
+    /// What a user has to know of it: `docs/formats.md` and the people's half of `decode` are made of this.
+    pub guide: Guide,
 }
+
+pub use guide::Guide;
 
 /// What takes one partition apart and understands it.
 pub type Reader = (Box<dyn Framer>, Box<dyn Decoder>);
@@ -96,8 +111,14 @@ pub mod postgres;
 pub mod render;
 
 /// All formats. Detection takes the highest certainty; of equals the first.
-pub static FORMATS: &[Format] =
-    &[postgres::csvlog::FORMAT, postgres::jsonlog::FORMAT, postgres::stderr::FORMAT, mariadb_audit::FORMAT, json::FORMAT];
+#[rustfmt::skip]
+pub static FORMATS: &[Format] = &[
+    postgres::csvlog::FORMAT,
+    postgres::jsonlog::FORMAT,
+    postgres::stderr::FORMAT,
+    mariadb_audit::FORMAT,
+    json::FORMAT,
+];
 
 /// The format of this name.
 pub fn by_name(name: &str) -> Option<&'static Format> {

@@ -6,6 +6,7 @@ use bumpalo::Bump;
 
 use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
 use crate::framing::csv::LOST_START;
+use crate::framing::envelope::Note;
 use crate::framing::{Frame, Framed, Framer, More};
 
 /// Bytes wanted before a format is detected, unless the stream pauses or ends earlier.
@@ -227,7 +228,8 @@ impl Stream {
     fn emit(&mut self, offset: u64, record: &[u8], frame: Frame, sink: &mut dyn FnMut(Item<'_>)) {
         let Some(codec) = self.codec.as_mut() else { return };
         let len = u32::try_from(frame.len).unwrap_or(u32::MAX);
-        let view = Record { bytes: record, truncated: frame.truncated || frame.unterminated, suspect: frame.suspect };
+        let view =
+            Record { bytes: record, truncated: frame.truncated || frame.unterminated, suspect: frame.suspect, note: Note::default() };
         let decoded = match (codec.decoder.decode(view, &self.arena), codec.no_log) {
             (Decoded::Reject(_), Some(reason)) => Decoded::Reject(reason),
             (decoded, _) => decoded,

@@ -5,6 +5,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod csv;
+pub mod envelope;
+pub mod json;
 pub mod lines;
 #[cfg(test)]
 pub(crate) mod testing;

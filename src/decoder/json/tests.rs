@@ -194,7 +194,7 @@ fn a_restart_remembers_the_inner_format() {
     let envelope = format!(r#"{{"log":"{AUDIT}"}}"#);
     let mut first = Json::new(&Options::default(), 0);
     let arena = Bump::new();
-    let record = |bytes| Record { bytes, truncated: false, suspect: None };
+    let record = Record::new;
     assert_eq!(show(&first.decode(record(envelope.as_bytes()), &arena)), AUDIT_SEEN);
     let mut second = Json::new(&Options::default(), 0);
     second.restore(&first.save());
@@ -230,6 +230,6 @@ proptest::proptest! {
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
         let mut json = Json::new(&Options::default(), 0);
-        let _ = json.decode(Record { bytes: &bytes, truncated: false, suspect: None }, &Bump::new());
+        let _ = json.decode(Record::new(&bytes), &Bump::new());
     }
 }

@@ -14,7 +14,7 @@ use super::message::{self, Fields, Phase};
 use super::severity::{Severity, severity};
 use super::{quoted, undouble};
 use crate::decoder::timestamp::Timestamps;
-use crate::decoder::{Decoded, Decoder, Format, Framer, Guess, Options, Record};
+use crate::decoder::{Decoded, Decoder, Format, Framer, Guess, Guide, Options, Record};
 use crate::event::Address;
 use crate::framing::csv::Csv;
 use crate::framing::{Framed, More};
@@ -25,6 +25,30 @@ pub const FORMAT: Format = Format {
     forgeable: false,
     sniff,
     open: |_, options| (Box::new(Csv::new(begins)), Box::new(CsvLog::new(options))),
+    guide: Guide {
+        system: "PostgreSQL 8.3 to 18, and services that let you download its csvlog (RDS, Aurora)",
+        switch_on: "`log_destination = csvlog`, `logging_collector = on`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit",
+        fields: &[
+            ("time", "column 1"),
+            ("principal", "column 2; verified once the session is authorised"),
+            ("address", "column 5; seen by the server"),
+            ("port", "column 5"),
+            ("database", "column 3"),
+            ("client", "column 23, application_name; the client's own word"),
+            ("session", "column 6"),
+            ("statement", "message after `statement:`, `execute` or pgaudit's field; column 20 of errors"),
+            ("operation", "pgaudit's COMMAND, else the statement"),
+            ("objects", "pgaudit's OBJECT_NAME, else the statement"),
+            ("outcome", "severity and SQLSTATE"),
+            ("code", "column 13, SQLSTATE"),
+            ("rows", "pgaudit with `pgaudit.log_rows`"),
+            ("duration", "message after `duration:`"),
+            ("kind", "the message"),
+        ],
+        forgery: "No record of another: all client text is quoted. An account with `RAISE` can log a text that looks like a statement or an audit entry, under its own name",
+        ignored: "Messages of background processes and notices: kept as `other`",
+        source: "<https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG>",
+    },
 };
 
 /// Columns of the oldest servers.
@@ -44,7 +68,7 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
             Framed::Record(frame) => {
                 all += 1;
                 let bytes = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
-                let record = Record { bytes, truncated: false, suspect: None };
+                let record = Record::new(bytes);
                 good += u32::from(matches!(decoder.decode(record, &arena), Decoded::Event(_)));
                 arena.reset();
                 rest = rest.get(frame.consumed..).unwrap_or_default();
@@ -55,7 +79,7 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
     }
     if all == 0 {
         // A single record, its line end cut off.
-        let record = Record { bytes: sample, truncated: false, suspect: None };
+        let record = Record::new(sample);
         good = u32::from(matches!(decoder.decode(record, &arena), Decoded::Event(_)));
         all = 1;
     }
@@ -256,7 +280,7 @@ mod tests {
     use crate::event::{Event, Kind, Provenance};
 
     fn decode<'a>(text: &'a str, arena: &'a Bump) -> Decoded<'a> {
-        CsvLog::new(&Options::default()).decode(Record { bytes: text.as_bytes(), truncated: false, suspect: None }, arena)
+        CsvLog::new(&Options::default()).decode(Record::new(text.as_bytes()), arena)
     }
 
     fn event<'a>(text: &'a str, arena: &'a Bump) -> Event<'a> {
@@ -316,7 +340,7 @@ mod tests {
     fn a_cut_record_keeps_its_head() {
         let arena = Bump::new();
         let text = format!("{HEAD}\"statement: INSERT INTO t VALUES ('{}", "x".repeat(100));
-        let record = Record { bytes: text.as_bytes(), truncated: true, suspect: None };
+        let record = Record { truncated: true, ..Record::new(text.as_bytes()) };
         match CsvLog::new(&Options::default()).decode(record, &arena) {
             Decoded::Event(event) => assert!(event.kind == Kind::Query && event.truncated),
             other => panic!("{other:?}"),

@@ -17,7 +17,7 @@ use super::csvlog::phase;
 use super::message::{self, Fields};
 use super::severity::{Severity, severity};
 use crate::decoder::timestamp::Timestamps;
-use crate::decoder::{Decoded, Decoder, Format, Guess, Options, Record};
+use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::Address;
 use crate::framing::lines::Lines;
 
@@ -27,6 +27,30 @@ pub const FORMAT: Format = Format {
     forgeable: false,
     sniff,
     open: |_, options| (Box::new(Lines::new()), Box::new(JsonLog::new(options))),
+    guide: Guide {
+        system: "PostgreSQL 15 to 18",
+        switch_on: "`log_destination = jsonlog`, `logging_collector = on`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit",
+        fields: &[
+            ("time", "`timestamp`"),
+            ("principal", "`user`; verified once the session is authorised"),
+            ("address", "`remote_host`; seen by the server"),
+            ("port", "`remote_port`"),
+            ("database", "`dbname`"),
+            ("client", "`application_name`; the client's own word"),
+            ("session", "`session_id`"),
+            ("statement", "`message` after `statement:`, `execute` or pgaudit's field; `statement` of errors"),
+            ("operation", "pgaudit's COMMAND, else the statement"),
+            ("objects", "pgaudit's OBJECT_NAME, else the statement"),
+            ("outcome", "`error_severity` and `state_code`"),
+            ("code", "`state_code`, SQLSTATE"),
+            ("rows", "pgaudit with `pgaudit.log_rows`"),
+            ("duration", "`message` after `duration:`"),
+            ("kind", "`message`"),
+        ],
+        forgery: "No record of another: all client text is escaped. An account with `RAISE` can log a text that looks like a statement or an audit entry, under its own name",
+        ignored: "Messages of background processes and notices: kept as `other`",
+        source: "<https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-JSONLOG>",
+    },
 };
 
 /// Lines of a sample that are tried.
@@ -43,7 +67,7 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
     }
     let mut good = 0;
     for line in &lines {
-        let record = Record { bytes: line, truncated: false, suspect: None };
+        let record = Record::new(line);
         good += usize::from(matches!(decoder.decode(record, &arena), Decoded::Event(_)));
         arena.reset();
     }
@@ -218,7 +242,7 @@ mod tests {
     use crate::event::{Event, Kind};
 
     fn event<'a>(text: &'a [u8], truncated: bool, arena: &'a Bump) -> Result<Event<'a>, &'static str> {
-        match JsonLog::new(&Options::default()).decode(Record { bytes: text, truncated, suspect: None }, arena) {
+        match JsonLog::new(&Options::default()).decode(Record { truncated, ..Record::new(text) }, arena) {
             Decoded::Event(event) => Ok(event),
             Decoded::Reject(reason) | Decoded::Skip(reason) => Err(reason),
         }

@@ -23,7 +23,7 @@ use super::prefix::{Match, Prefix, Word};
 use super::session::{Session, Sessions};
 use super::severity::{Label, Severity};
 use crate::decoder::timestamp::{self, Timestamps};
-use crate::decoder::{Decoded, Decoder, Format, Guess, Options, Record};
+use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Provenance, Time};
 
 pub const FORMAT: Format = Format {
@@ -35,6 +35,30 @@ pub const FORMAT: Format = Format {
     open: |_, options| {
         let choice = Choice::new(options);
         (Box::new(Stderr::new(choice.clone())), Box::new(StderrLog::new(choice, options)))
+    },
+    guide: Guide {
+        system: "PostgreSQL 8 to 18, RDS and Aurora PostgreSQL",
+        switch_on: "`log_line_prefix = '%m [%p] %q%u@%d %h app=%a sess=%c state=%e '`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit; csvlog or jsonlog is safer",
+        fields: &[
+            ("time", "`%m`, `%t` or `%n` of log_line_prefix"),
+            ("principal", "`%u`; verified once the session is authorised"),
+            ("address", "`%r` or `%h`, else the session's `connection received`; seen by the server"),
+            ("port", "`%r`, else the session's `connection received`"),
+            ("database", "`%d`"),
+            ("client", "`%a`; the client's own word"),
+            ("session", "`%c`, else the process id"),
+            ("statement", "message after `statement:`, `execute` or pgaudit's field; STATEMENT line of errors"),
+            ("operation", "pgaudit's COMMAND, else the statement"),
+            ("objects", "pgaudit's OBJECT_NAME, else the statement"),
+            ("outcome", "severity and SQLSTATE"),
+            ("code", "`%e`, SQLSTATE"),
+            ("rows", "pgaudit with `pgaudit.log_rows`"),
+            ("duration", "message after `duration:`"),
+            ("kind", "the message"),
+        ],
+        forgery: "Whole lines, by a line break in the user or database name, before any login. Such lines are marked and name no token",
+        ignored: "Messages of background processes and notices: kept as `other`",
+        source: "<https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LINE-PREFIX>",
     },
 };
 

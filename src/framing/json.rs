@@ -1,0 +1,308 @@
+//! JSON objects: one a line, elements of an array that may never be closed, elements of an array under a known key
+//! (`{"Records":[...]}`), pretty-printed over many lines, or one behind the other.
+//!
+//! Inside JSON text a raw line break never stands in a string, and a `{` in an object always follows a colon. Where either is
+//! broken the record is torn (a crash, a rotation, a lost part): it ends at the line break before, and the next line begins anew. No client
+//! can bring that about, as whoever writes JSON escapes its line breaks.
+//! <https://datatracker.ietf.org/doc/html/rfc8259>
+
+use serde::{Deserialize, Serialize};
+
+use super::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
+
+/// Reason on what stands between records: white space, commas, brackets, the head and tail of a wrapping object.
+pub const BETWEEN: &str = "between JSON records";
+
+/// Nesting whose brackets are told apart; deeper ones are only counted.
+const TOLD_APART: u32 = 128;
+
+/// Frames JSON objects.
+#[derive(Debug)]
+pub struct Objects {
+    /// Keys of a top-level object under which an array holds the records.
+    wrappers: &'static [&'static str],
+    /// Inside the array of a wrapping object.
+    wrapped: bool,
+    /// The head of this record was given out already; pass over the rest up to its end.
+    passing: bool,
+    /// Behind the array of a wrapping object; pass over the rest of that object.
+    closing: bool,
+    scan: Scan,
+}
+
+/// How far the object at the start of the buffer has been read.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Scan {
+    at: usize,
+    depth: u32,
+    /// One bit a level, the innermost lowest: 1 is an object, 0 an array.
+    kinds: u128,
+    string: bool,
+    escaped: bool,
+    /// The last byte that is no white space, outside strings (a string counts as its closing quote).
+    last: u8,
+    /// Just behind the last line break outside strings.
+    line: Option<usize>,
+    /// The last string at depth 1: where its text begins and ends.
+    text: (usize, usize),
+    key: (usize, usize),
+}
+
+enum Found {
+    /// The object ends before this offset.
+    End(usize),
+    /// The object wraps records; they begin at this offset.
+    Wrapper(usize),
+    /// The record is torn; the next one begins at this offset.
+    Torn(usize),
+    More,
+}
+
+impl Objects {
+    /// Objects; those with an array under one of `wrappers` at their top level are taken apart into its elements.
+    pub fn new(wrappers: &'static [&'static str]) -> Self {
+        Objects { wrappers, wrapped: false, passing: false, closing: false, scan: Scan::default() }
+    }
+
+    /// Reads on to the end of the object at the start of `buf`.
+    fn find(&mut self, buf: &[u8]) -> Found {
+        let scan = &mut self.scan;
+        while let Some(byte) = buf.get(scan.at).copied() {
+            let at = scan.at;
+            if scan.string {
+                if std::mem::take(&mut scan.escaped) {
+                    scan.at += 1;
+                    continue;
+                }
+                let rest = buf.get(at..).unwrap_or_default();
+                let Some(step) = memchr::memchr3(b'"', b'\\', b'\n', rest) else {
+                    scan.at = buf.len();
+                    break;
+                };
+                scan.at = at + step + 1;
+                match rest.get(step) {
+                    Some(b'\\') => scan.escaped = true,
+                    Some(b'\n') => return Found::Torn(scan.at),
+                    _ => {
+                        scan.string = false;
+                        scan.text.1 = at + step;
+                    }
+                }
+                continue;
+            }
+            scan.at = at + 1;
+            match byte {
+                b'\n' => scan.line = Some(at + 1),
+                b' ' | b'\t' | b'\r' => continue,
+                b'"' => {
+                    scan.string = true;
+                    scan.text.0 = at + 1;
+                }
+                b':' if scan.depth == 1 => scan.key = scan.text,
+                b'{' | b'[' => {
+                    let object = scan.kinds & 1 == 1;
+                    if scan.depth > 0 && scan.depth <= TOLD_APART && object && scan.last != b':' {
+                        if let Some(line) = scan.line {
+                            return Found::Torn(line);
+                        }
+                    }
+                    if byte == b'[' && scan.depth == 1 && !self.wrapped && !self.closing {
+                        let key = buf.get(scan.key.0..scan.key.1).unwrap_or_default();
+                        if self.wrappers.iter().any(|wrapper| wrapper.as_bytes() == key) {
+                            return Found::Wrapper(at + 1);
+                        }
+                    }
+                    scan.depth += 1;
+                    scan.kinds = scan.kinds << 1 | u128::from(byte == b'{');
+                }
+                b'}' | b']' => {
+                    scan.depth = scan.depth.saturating_sub(1);
+                    scan.kinds >>= 1;
+                    if scan.depth == 0 {
+                        return Found::End(at + 1);
+                    }
+                }
+                _ => {}
+            }
+            if byte != b'\n' {
+                scan.last = byte;
+            }
+        }
+        Found::More
+    }
+
+    fn record(&mut self, skip: usize, len: usize, unterminated: bool) -> Framed {
+        self.scan = Scan::default();
+        let truncated = len > MAX_RECORD;
+        let kept = if truncated { HEAD } else { len };
+        Framed::Record(Frame { skip, len: kept, consumed: skip + len, truncated, unterminated, suspect: None })
+    }
+
+    /// Passes over the rest of an oversized record or of a wrapping object.
+    fn pass(&mut self, buf: &[u8]) -> Framed {
+        let consumed = match self.find(buf) {
+            Found::End(end) | Found::Wrapper(end) | Found::Torn(end) => {
+                if std::mem::take(&mut self.closing) {
+                    self.wrapped = false;
+                }
+                self.passing = false;
+                self.scan = Scan::default();
+                end.max(1)
+            }
+            Found::More => {
+                // What was read is dropped with the bytes; only the state within them goes on.
+                self.scan = Scan { at: 0, line: None, text: (0, 0), key: (0, 0), ..self.scan.clone() };
+                buf.len()
+            }
+        };
+        Framed::Skip { consumed, reason: BETWEEN }
+    }
+}
+
+impl Framer for Objects {
+    fn next(&mut self, buf: &[u8], more: More) -> Framed {
+        if buf.is_empty() {
+            return Framed::Incomplete;
+        }
+        if self.passing || self.closing {
+            return self.pass(buf);
+        }
+        if self.scan.at == 0 {
+            let between = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | 0 | 0x1e) || byte == b']' && !self.wrapped;
+            let blank = buf.iter().take_while(|byte| between(**byte)).count();
+            if blank > 0 {
+                return Framed::Skip { consumed: blank, reason: BETWEEN };
+            }
+            match buf.first() {
+                Some(b'{') => {}
+                Some(b']') => {
+                    self.closing = true;
+                    // Inside the wrapping object, whose bracket has just closed.
+                    self.scan = Scan { at: 1, depth: 1, kinds: 1, last: b']', ..Scan::default() };
+                    return self.pass(buf);
+                }
+                // No JSON: a line of something else, which the decoder rejects.
+                _ => {
+                    let line = memchr::memchr(b'\n', buf);
+                    return match line {
+                        Some(end) => {
+                            let len = super::lines::without_cr(buf, end);
+                            let truncated = len > MAX_RECORD;
+                            let len = if truncated { HEAD } else { len };
+                            Framed::Record(Frame { skip: 0, len, consumed: end + 1, truncated, unterminated: false, suspect: None })
+                        }
+                        None if more == More::Closed || buf.len() > MAX_RECORD => self.record(0, buf.len(), true),
+                        None => Framed::Incomplete,
+                    };
+                }
+            }
+        }
+        match self.find(buf) {
+            Found::End(end) => self.record(0, end, false),
+            Found::Wrapper(begin) => {
+                self.wrapped = true;
+                self.scan = Scan::default();
+                Framed::Skip { consumed: begin, reason: BETWEEN }
+            }
+            Found::Torn(next) => self.record(0, next, true),
+            Found::More if buf.len() > MAX_RECORD => {
+                self.passing = true;
+                self.scan = Scan { at: 0, line: None, text: (0, 0), key: (0, 0), ..self.scan.clone() };
+                Framed::Record(Frame { skip: 0, len: HEAD, consumed: buf.len(), truncated: true, unterminated: false, suspect: None })
+            }
+            Found::More if more == More::Closed => self.record(0, buf.len(), true),
+            Found::More => Framed::Incomplete,
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        if !self.wrapped && !self.passing && !self.closing {
+            return Vec::new();
+        }
+        // An object that is only half read is read again from its start.
+        let scan = if self.passing || self.closing { self.scan.clone() } else { Scan::default() };
+        postcard::to_stdvec(&(self.wrapped, self.passing, self.closing, scan)).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        if let Ok((wrapped, passing, closing, scan)) = postcard::from_bytes(state) {
+            (self.wrapped, self.passing, self.closing, self.scan) = (wrapped, passing, closing, scan);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::testing::{frames, in_pieces};
+
+    const WRAPPERS: &[&str] = &["Records", "records"];
+
+    /// The records of `log`, whole and in pieces of every small size.
+    fn check(log: &str, want: &[&str]) {
+        let mut framer = Objects::new(WRAPPERS);
+        let (records, _) = frames(&mut framer, log.as_bytes(), More::Closed);
+        let text: Vec<&str> = records.iter().map(|r| std::str::from_utf8(r).unwrap().trim_end()).collect();
+        assert_eq!(text, want, "{log}");
+        for size in 1..9 {
+            let pieces = in_pieces(&mut Objects::new(WRAPPERS), log.as_bytes(), size);
+            let text: Vec<&str> = pieces.iter().map(|r| std::str::from_utf8(r).unwrap().trim_end()).collect();
+            assert_eq!(text, want, "{log} in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn objects_however_they_stand() {
+        check("{\"a\":1}\n{\"a\":2}\n", &["{\"a\":1}", "{\"a\":2}"]);
+        check("{\"a\":1}{\"a\":\"}\"}", &["{\"a\":1}", "{\"a\":\"}\"}"]);
+        check("[\n{\"a\":1},\n{\"a\":[{}]},\n", &["{\"a\":1}", "{\"a\":[{}]}"]);
+        check("[{\"a\":1},{\"a\":2},]\n", &["{\"a\":1}", "{\"a\":2}"]);
+        check("{\n  \"a\": {\n    \"b\": \"\\\"{\"\n  }\n}\n{}", &["{\n  \"a\": {\n    \"b\": \"\\\"{\"\n  }\n}", "{}"]);
+    }
+
+    #[test]
+    fn wrapped_records() {
+        check(
+            "{\"Records\":[{\"a\":1},{\"b\":[1,{\"Records\":[]}]}]}\n{\"x\":1}",
+            &["{\"a\":1}", "{\"b\":[1,{\"Records\":[]}]}", "{\"x\":1}"],
+        );
+        check("{\"v\":{\"k\":[2]},\"records\" : [ {\"a\":1} ], \"z\":[{\"q\":\"]\"}]}{\"x\":1}", &["{\"a\":1}", "{\"x\":1}"]);
+        check("{\"Records\":[]}{\"x\":\"Records\"}", &["{\"x\":\"Records\"}"]);
+    }
+
+    #[test]
+    fn torn_records_end_at_their_line() {
+        check("{\"a\":\"half\n{\"a\":2}\n", &["{\"a\":\"half", "{\"a\":2}"]);
+        check("{\"a\":{\"b\":1,\n{\"a\":2}\n", &["{\"a\":{\"b\":1,", "{\"a\":2}"]);
+        check("half\"}\n{\"a\":2}\nnoise", &["half\"}", "{\"a\":2}", "noise"]);
+        check("{\"a\":1", &["{\"a\":1"]);
+    }
+
+    #[test]
+    fn an_oversized_object_is_cut_and_its_rest_passed_over() {
+        let log = format!("{{\"a\":\"{}\"}}\n{{\"b\":1}}", "x".repeat(3 * MAX_RECORD));
+        let records = in_pieces(&mut Objects::new(&[]), log.as_bytes(), 100_000);
+        assert_eq!(records.iter().map(Vec::len).collect::<Vec<_>>(), [HEAD, 7]);
+    }
+
+    #[test]
+    fn state_survives_a_restart() {
+        let log = b"{\"Records\":[{\"a\":1},{\"a\":2}],\"more\":[1]}{\"b\":1}";
+        let mut framer = Objects::new(WRAPPERS);
+        let (mut rest, mut records) = (&log[..], Vec::new());
+        while !rest.is_empty() {
+            let mut next = Objects::new(WRAPPERS);
+            next.restore(&framer.save());
+            framer = next;
+            match framer.next(rest, More::Closed) {
+                Framed::Record(frame) => {
+                    records.push(&rest[frame.skip..frame.skip + frame.len]);
+                    rest = &rest[frame.consumed..];
+                }
+                Framed::Skip { consumed, .. } => rest = &rest[consumed..],
+                Framed::Incomplete => break,
+            }
+        }
+        assert_eq!(records, [&b"{\"a\":1}"[..], b"{\"a\":2}", b"{\"b\":1}"]);
+    }
+}
