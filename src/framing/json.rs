@@ -101,10 +101,13 @@ impl Objects {
                 b':' if scan.depth == 1 => scan.key = scan.text,
                 b'{' | b'[' => {
                     let object = scan.kinds & 1 == 1;
-                    if scan.depth > 0 && scan.depth <= TOLD_APART && object && scan.last != b':' {
-                        if let Some(line) = scan.line {
-                            return Found::Torn(line);
-                        }
+                    if scan.depth > 0
+                        && scan.depth <= TOLD_APART
+                        && object
+                        && scan.last != b':'
+                        && let Some(line) = scan.line
+                    {
+                        return Found::Torn(line);
                     }
                     if byte == b'[' && scan.depth == 1 && !self.wrapped && !self.closing {
                         let key = buf.get(scan.key.0..scan.key.1).unwrap_or_default();
