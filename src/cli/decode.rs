@@ -159,7 +159,7 @@ impl Printer<'_> {
         let mut line = |stage: &str, text: String| lines.push(format!("{stage:<12}{}", clean(&text)));
         let cut = if event.truncated { ", cut" } else { "" };
         line("record", format!("{} byte {}, {} bytes{cut}", at.partition.label, item.offset, item.len));
-        let forgeable = if item.format.forgeable { " (clients may write into this format: it alerts, it never revokes)" } else { "" };
+        let forgeable = if item.forgeable { " (clients may write into this format: it alerts, it never revokes)" } else { "" };
         line("decoder", format!("{}{forgeable}", item.format.name));
         if let Some(suspect) = event.suspect {
             line("suspect", format!("{suspect}; it names no token"));
@@ -191,7 +191,7 @@ impl Printer<'_> {
             line("scope", scopes.join(", "));
         }
         let evidence = Evidence { partition: at.partition.clone(), offset: at.offset, len: at.len };
-        match self.attributor.observe(event, evidence, item.format.forgeable) {
+        match self.attributor.observe(event, evidence, item.forgeable) {
             None => line("token", "none".to_owned()),
             Some(seen) => {
                 let how = if seen.acting { "acting" } else { "only claimed: somebody acted against it, it did not act" };

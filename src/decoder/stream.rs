@@ -1,4 +1,4 @@
-//! One partition from bytes to decoded records: detects the format, frames, decodes, and keeps count.
+//! One partition from bytes to decoded records: detects the format, opens envelopes, frames, decodes, and keeps count.
 //!
 //! The same code serves the daemon, `replay`, `learn` and `decode`, so that what a person sees at the terminal is what runs.
 
@@ -8,6 +8,10 @@ use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
 use crate::framing::csv::LOST_START;
 use crate::framing::envelope::Note;
 use crate::framing::{Frame, Framed, Framer, More};
+
+mod lanes;
+
+use lanes::{Lanes, SavedLanes};
 
 /// Bytes wanted before a format is detected, unless the stream pauses or ends earlier.
 const SAMPLE: usize = 64 << 10;
@@ -27,6 +31,8 @@ pub struct Item<'a> {
     pub raw: &'a [u8],
     pub frame: Frame,
     pub format: &'static Format,
+    /// Clients, or whoever reaches the relay, may be able to write such records: they alert, and never revoke.
+    pub forgeable: bool,
 }
 
 /// Bytes in = bytes in records + bytes skipped + bytes pending; records = events + rejects + skips.
@@ -41,6 +47,17 @@ pub struct Counts {
     pub skips: u64,
 }
 
+impl Counts {
+    fn count(&mut self, decoded: &Decoded<'_>) {
+        self.records += 1;
+        match decoded {
+            Decoded::Event(_) => self.events += 1,
+            Decoded::Reject(_) => self.rejects += 1,
+            Decoded::Skip(_) => self.skips += 1,
+        }
+    }
+}
+
 /// First bytes of what is no log that can be followed, with the reason that its records are rejected for.
 const NO_LOG: [(&[u8], &str); 6] = [
     (b"\xff\xfe", "the file is UTF-16 text: logs are read as UTF-8"),
@@ -53,6 +70,7 @@ const NO_LOG: [(&[u8], &str); 6] = [
 
 const COMPRESSED: &str = "the file is compressed: only plain logs are followed; exclude it, `tokenwatch learn` reads old logs";
 
+/// What reads one log.
 struct Codec {
     /// Said of every reject instead of the decoder's own reason.
     no_log: Option<&'static str>,
@@ -60,6 +78,67 @@ struct Codec {
     framer: Box<dyn Framer>,
     decoder: Box<dyn Decoder>,
     because: String,
+    arena: Bump,
+}
+
+impl Codec {
+    fn open(format: &'static Format, sample: &[u8], options: &Options, because: String) -> Self {
+        let (framer, decoder) = (format.open)(sample, options);
+        let no_log = NO_LOG.iter().find(|(magic, _)| sample.starts_with(magic)).map(|(_, reason)| *reason);
+        Codec { no_log, format, framer, decoder, because, arena: Bump::new() }
+    }
+
+    /// Decodes one record, counts it and hands it out.
+    #[allow(clippy::too_many_arguments)]
+    fn emit(
+        &mut self,
+        offset: u64,
+        len: u32,
+        record: &[u8],
+        frame: Frame,
+        note: Note<'_>,
+        forgeable: bool,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) {
+        let view = Record { bytes: record, truncated: frame.truncated || frame.unterminated, suspect: frame.suspect, note };
+        let decoded = match (self.decoder.decode(view, &self.arena), self.no_log) {
+            (Decoded::Reject(_), Some(reason)) => Decoded::Reject(reason),
+            (decoded, _) => decoded,
+        };
+        counts.count(&decoded);
+        let forgeable = forgeable || self.format.forgeable;
+        sink(Item { offset, len, decoded, raw: record, frame, format: self.format, forgeable });
+        if self.arena.allocated_bytes() > ARENA_LIMIT {
+            self.arena = Bump::new();
+        } else {
+            self.arena.reset();
+        }
+    }
+
+    fn save(&self) -> Saved {
+        Saved {
+            format: self.format.name.to_owned(),
+            because: self.because.clone(),
+            framer: self.framer.save(),
+            decoder: self.decoder.save(),
+        }
+    }
+
+    fn restore(saved: Saved, options: &Options) -> Option<Self> {
+        let format = by_name(&saved.format)?;
+        let mut codec = Codec::open(format, &[], options, saved.because);
+        codec.framer.restore(&saved.framer);
+        codec.decoder.restore(&saved.decoder);
+        Some(codec)
+    }
+}
+
+/// How the bytes of the partition are read.
+enum Reading {
+    Plain(Codec),
+    /// In envelopes, which this framer finds.
+    Enveloped(Box<dyn Framer>, Box<Lanes>),
 }
 
 /// State of one partition between chunks.
@@ -67,23 +146,25 @@ pub struct Stream {
     options: Options,
     /// `None`: detect from content.
     wanted: Option<&'static Format>,
-    codec: Option<Codec>,
+    reading: Option<Reading>,
     /// Bytes not yet consumed; starts at `offset`.
     buf: Vec<u8>,
     offset: u64,
-    arena: Bump,
     counts: Counts,
 }
 
 impl Stream {
     /// A stream whose first byte stands at `offset`.
     pub fn new(wanted: Option<&'static Format>, options: Options, offset: u64) -> Self {
-        Stream { options, wanted, codec: None, buf: Vec::new(), offset, arena: Bump::new(), counts: Counts::default() }
+        Stream { options, wanted, reading: None, buf: Vec::new(), offset, counts: Counts::default() }
     }
 
     /// Offset of the first byte (or message) not yet consumed: what a checkpoint stores.
     pub fn offset(&self) -> u64 {
-        self.offset
+        match &self.reading {
+            Some(Reading::Enveloped(_, lanes)) => lanes.oldest().unwrap_or(self.offset),
+            _ => self.offset,
+        }
     }
 
     pub fn counts(&self) -> Counts {
@@ -97,13 +178,16 @@ impl Stream {
 
     /// The format in use and why, once it is known.
     pub fn format(&self) -> Option<(&'static Format, &str)> {
-        self.codec.as_ref().map(|c| (c.format, c.because.as_str()))
+        match self.reading.as_ref()? {
+            Reading::Plain(codec) => Some((codec.format, codec.because.as_str())),
+            Reading::Enveloped(_, lanes) => lanes.format(),
+        }
     }
 
     /// Takes in the next bytes of the stream and hands out every record that they complete.
     pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
         self.counts.bytes += bytes.len() as u64;
-        if self.codec.is_none() && self.buf.len() + bytes.len() < SAMPLE && self.wanted.is_none() {
+        if self.reading.is_none() && self.buf.len() + bytes.len() < SAMPLE && self.wanted.is_none() {
             // Too little to be sure; `pause` or `close` decides if no more comes.
             self.buf.extend_from_slice(bytes);
             return;
@@ -134,13 +218,15 @@ impl Stream {
     }
 
     fn flush(&mut self, more: More, sink: &mut dyn FnMut(Item<'_>)) {
-        if self.buf.is_empty() {
-            return;
+        if !self.buf.is_empty() {
+            let mut buf = std::mem::take(&mut self.buf);
+            let used = self.drain(&buf, more, sink);
+            buf.drain(..used);
+            self.buf = buf;
         }
-        let mut buf = std::mem::take(&mut self.buf);
-        let used = self.drain(&buf, more, sink);
-        buf.drain(..used);
-        self.buf = buf;
+        if let Some(Reading::Enveloped(_, lanes)) = &mut self.reading {
+            lanes.flush(more, &mut self.counts, sink);
+        }
     }
 
     /// Takes in one message that a broker framed already. A message may hold several lines of one record, never two records.
@@ -149,29 +235,37 @@ impl Stream {
         self.offset = offset + 1;
         let record = trim_line_end(bytes);
         self.counts.skipped_bytes += (bytes.len() - record.len()) as u64;
-        if self.codec.is_none() {
+        if self.reading.is_none() {
             self.choose(record);
         }
         let truncated = record.len() > crate::framing::MAX_RECORD;
         let kept = if truncated { record.get(..crate::framing::HEAD).unwrap_or(record) } else { record };
         let frame = Frame { skip: 0, len: kept.len(), consumed: bytes.len(), truncated, unterminated: false, suspect: None };
         self.counts.record_bytes += record.len() as u64;
-        self.emit(offset, kept, frame, sink);
-        self.tidy();
+        self.emit(offset, offset + 1, kept, frame, sink);
     }
 
     fn choose(&mut self, sample: &[u8]) {
-        let (format, because) = match self.wanted {
-            Some(format) => (format, "named in the configuration or on the command line".to_owned()),
-            None => match detect(sample, &self.options) {
-                Some((format, Guess { certainty, because })) => (format, format!("{because} ({certainty} % sure)")),
-                // Lines nobody knows: the fallback rejects each of them, so that they are counted and seen.
-                None => (fallback(), "nothing in the first bytes looks like a known format".to_owned()),
-            },
+        let plain = match self.wanted {
+            Some(format) => Some((format, (format.sniff)(sample, &self.options))),
+            None => detect(sample, &self.options),
         };
-        let (framer, decoder) = (format.open)(sample, &self.options);
-        let no_log = NO_LOG.iter().find(|(magic, _)| sample.starts_with(magic)).map(|(_, reason)| *reason);
-        self.codec = Some(Codec { no_log, format, framer, decoder, because });
+        // A mapping says itself what the records are made of.
+        if self.options.mapping.is_none()
+            && let Some(choice) = lanes::choose(sample, self.wanted, &self.options)
+            && choice.certainty > plain.as_ref().map_or(0, |(_, guess)| guess.certainty)
+        {
+            let lanes = Lanes::new(choice, self.wanted, self.options.clone());
+            self.reading = Some(Reading::Enveloped(lanes.framer(sample), Box::new(lanes)));
+            return;
+        }
+        let (format, because) = match (self.wanted, plain) {
+            (Some(format), _) => (format, "named in the configuration or on the command line".to_owned()),
+            (None, Some((format, Guess { certainty, because }))) => (format, format!("{because} ({certainty} % sure)")),
+            // Lines nobody knows: the fallback rejects each of them, so that they are counted and seen.
+            (None, None) => (fallback(), "nothing in the first bytes looks like a known format".to_owned()),
+        };
+        self.reading = Some(Reading::Plain(Codec::open(format, sample, &self.options, because)));
     }
 
     /// Frames and decodes as much of `buf` as is complete; returns the bytes used.
@@ -185,7 +279,7 @@ impl Stream {
             self.counts.skipped_bytes += used as u64;
             self.offset += used as u64;
         }
-        if self.codec.is_none() {
+        if self.reading.is_none() {
             let buf = buf.get(used..).unwrap_or_default();
             if more == More::Idle && self.wanted.is_none() && !buf.contains(&b'\n') {
                 return used; // half a first line tells nothing
@@ -193,8 +287,15 @@ impl Stream {
             self.choose(buf.get(..SAMPLE.min(buf.len())).unwrap_or(buf));
         }
         while let Some(rest) = buf.get(used..).filter(|r| !r.is_empty()) {
-            let Some(codec) = self.codec.as_mut() else { break };
-            match codec.framer.next(rest, more) {
+            let (framed, before) = match self.reading.as_mut() {
+                Some(Reading::Plain(codec)) => (codec.framer.next(rest, more), Vec::new()),
+                Some(Reading::Enveloped(framer, _)) => {
+                    let before = framer.save();
+                    (framer.next(rest, more), before)
+                }
+                None => break,
+            };
+            match framed {
                 Framed::Record(frame) => {
                     let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
                     let at = self.offset + frame.skip as u64;
@@ -203,7 +304,10 @@ impl Stream {
                     self.counts.record_bytes += frame.len.min(consumed) as u64;
                     self.offset += consumed as u64;
                     used += consumed;
-                    self.emit(at, record, frame, sink);
+                    if let Some(Reading::Enveloped(_, lanes)) = &mut self.reading {
+                        lanes.remember(at, before);
+                    }
+                    self.emit(at, self.offset, record, frame, sink);
                 }
                 Framed::Skip { consumed, reason } => {
                     let consumed = consumed.clamp(1, rest.len());
@@ -211,82 +315,87 @@ impl Stream {
                     self.counts.skipped_bytes += consumed as u64;
                     self.offset += consumed as u64;
                     used += consumed;
-                    if reason == LOST_START {
-                        self.lost(at, rest.get(..consumed).unwrap_or_default(), sink);
+                    // Without this a file in a wrong format would vanish in silence.
+                    if reason == LOST_START
+                        && let Some(Reading::Plain(codec)) = &self.reading
+                    {
+                        let bytes = rest.get(..consumed).unwrap_or_default();
+                        let len = u32::try_from(consumed).unwrap_or(u32::MAX);
+                        deliver(&mut self.counts, codec.format, at, len, bytes, Ok(LOST_START), sink);
                     }
                 }
                 Framed::Incomplete => break,
             }
-            if self.arena.allocated_bytes() > ARENA_LIMIT {
-                self.arena = Bump::new();
-            }
         }
-        self.tidy();
         used
     }
 
-    fn emit(&mut self, offset: u64, record: &[u8], frame: Frame, sink: &mut dyn FnMut(Item<'_>)) {
-        let Some(codec) = self.codec.as_mut() else { return };
+    /// One record at `offset`, or one envelope which ends before `end`.
+    fn emit(&mut self, offset: u64, end: u64, record: &[u8], frame: Frame, sink: &mut dyn FnMut(Item<'_>)) {
         let len = u32::try_from(frame.len).unwrap_or(u32::MAX);
-        let view =
-            Record { bytes: record, truncated: frame.truncated || frame.unterminated, suspect: frame.suspect, note: Note::default() };
-        let decoded = match (codec.decoder.decode(view, &self.arena), codec.no_log) {
-            (Decoded::Reject(_), Some(reason)) => Decoded::Reject(reason),
-            (decoded, _) => decoded,
-        };
-        self.counts.records += 1;
-        match &decoded {
-            Decoded::Event(_) => self.counts.events += 1,
-            Decoded::Reject(_) => self.counts.rejects += 1,
-            Decoded::Skip(_) => self.counts.skips += 1,
-        }
-        sink(Item { offset, len, decoded, raw: record, frame, format: codec.format });
-        self.arena.reset();
-    }
-
-    /// Bytes in which no record begins, told as one reject: without it a file in a wrong format would vanish in silence.
-    fn lost(&mut self, offset: u64, bytes: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
-        let Some(codec) = &self.codec else { return };
-        self.counts.records += 1;
-        self.counts.rejects += 1;
-        let frame =
-            Frame { skip: 0, len: bytes.len(), consumed: bytes.len(), truncated: false, unterminated: false, suspect: Some(LOST_START) };
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        sink(Item { offset, len, decoded: Decoded::Reject(LOST_START), raw: bytes, frame, format: codec.format });
-    }
-
-    fn tidy(&mut self) {
-        if self.arena.allocated_bytes() > ARENA_LIMIT {
-            self.arena = Bump::new();
+        match self.reading.as_mut() {
+            Some(Reading::Plain(codec)) => codec.emit(offset, len, record, frame, Note::default(), false, &mut self.counts, sink),
+            Some(Reading::Enveloped(_, lanes)) => lanes.take(record, frame, offset, end, &mut self.counts, sink),
+            None => {}
         }
     }
 
     /// What must be stored with [`Stream::offset`] to go on from there after a restart.
     pub fn save(&self) -> Vec<u8> {
-        let Some(codec) = &self.codec else { return Vec::new() };
-        let saved =
-            Saved { format: codec.format.name, because: &codec.because, framer: codec.framer.save(), decoder: codec.decoder.save() };
-        postcard::to_stdvec(&saved).unwrap_or_default()
+        let state = match &self.reading {
+            None => return Vec::new(),
+            Some(Reading::Plain(codec)) => State::Plain(codec.save()),
+            Some(Reading::Enveloped(framer, lanes)) => State::Enveloped(lanes.framer_state(framer.save()), lanes.save(self.offset)),
+        };
+        postcard::to_stdvec(&state).unwrap_or_default()
     }
 
     /// Takes up what [`Stream::save`] gave. Unreadable state is dropped: the format is detected again.
     pub fn restore(&mut self, state: &[u8]) {
-        let Ok(saved) = postcard::from_bytes::<Saved<'_>>(state) else { return };
-        let Some(format) = by_name(saved.format) else { return };
-        if self.wanted.is_some_and(|wanted| wanted.name != format.name) {
-            return;
-        }
-        let (mut framer, mut decoder) = (format.open)(&[], &self.options);
-        framer.restore(&saved.framer);
-        decoder.restore(&saved.decoder);
-        self.codec = Some(Codec { no_log: None, format, framer, decoder, because: saved.because.to_owned() });
+        self.reading = match postcard::from_bytes::<State>(state) {
+            Ok(State::Plain(saved)) if self.wanted.is_none_or(|wanted| wanted.name == saved.format) => {
+                Codec::restore(saved, &self.options).map(Reading::Plain)
+            }
+            Ok(State::Enveloped(outer, saved)) => Lanes::restore(saved, self.wanted, self.options.clone()).map(|lanes| {
+                let mut framer = lanes.framer(&[]);
+                framer.restore(&outer);
+                Reading::Enveloped(framer, Box::new(lanes))
+            }),
+            _ => return,
+        };
     }
 }
 
+/// Hands out what no decoder saw: a reject (`Ok`) or a skip (`Err`) with its reason.
+fn deliver(
+    counts: &mut Counts,
+    format: &'static Format,
+    offset: u64,
+    len: u32,
+    raw: &[u8],
+    said: Result<&'static str, &'static str>,
+    sink: &mut dyn FnMut(Item<'_>),
+) {
+    let (decoded, suspect) = match said {
+        Ok(reason) => (Decoded::Reject(reason), Some(reason).filter(|reason| *reason == LOST_START)),
+        Err(reason) => (Decoded::Skip(reason), None),
+    };
+    counts.count(&decoded);
+    let frame = Frame { skip: 0, len: raw.len(), consumed: raw.len(), truncated: false, unterminated: false, suspect };
+    sink(Item { offset, len, decoded, raw, frame, format, forgeable: format.forgeable });
+}
+
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Saved<'a> {
-    format: &'a str,
-    because: &'a str,
+enum State {
+    Plain(Saved),
+    /// The outer framer's state, and that of the logs inside.
+    Enveloped(Vec<u8>, SavedLanes),
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Saved {
+    format: String,
+    because: String,
     framer: Vec<u8>,
     decoder: Vec<u8>,
 }

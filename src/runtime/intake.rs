@@ -168,7 +168,7 @@ fn take_item(partition: &Arc<Partition>, attributor: &mut Attributor, item: &Ite
         && event.kind != Kind::Other
     {
         let at = Evidence { partition: partition.clone(), offset: item.offset, len: item.len };
-        if let Some(observation) = attributor.observe(event, at, item.format.forgeable) {
+        if let Some(observation) = attributor.observe(event, at, item.forgeable) {
             attributed = true;
             out.push(observation);
         }

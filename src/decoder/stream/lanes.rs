@@ -1,0 +1,644 @@
+//! The logs inside envelopes: each has a framer and a decoder of its own, and what it holds back for the end of a record is known by
+//! the places of the envelopes that brought it.
+//!
+//! A checkpoint can only stand before the oldest envelope of which something is held back, while other lanes have gone on. So
+//! each lane remembers from which envelope on it needs them again ([`SavedLane::from`]), and after a restart lanes pass over what
+//! they had already.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bstr::{BString, ByteSlice};
+use bumpalo::Bump;
+use serde::{Deserialize, Serialize};
+
+use super::{Codec, Counts, Item, Options, SAMPLE, Saved, deliver};
+use crate::decoder::{Format, detect};
+use crate::framing::envelope::{self, Carried, ENVELOPES, Envelope, Kind, Note, Opened, Part};
+use crate::framing::{Frame, Framed, Framer, MAX_RECORD, More};
+
+/// Envelopes inside envelopes that are opened.
+const DEPTH: usize = 3;
+/// Lanes with open state. Whoever writes envelopes chooses their number; the one that was used longest ago is closed.
+const LANES: usize = 256;
+/// Bytes held back in all lanes together.
+const HELD: usize = 64 << 20;
+/// How sure a format must be of a lane's first lines.
+const SURE: u8 = 50;
+/// A lane whose format is not known is looked at again at its 1st to 16th line, and then at every 64th.
+const TRIES: u64 = 16;
+/// A record in pieces is complete when nothing of it has come for so many bytes (or broker messages) of the log.
+const SILENT: u64 = 64 << 10;
+/// Reason on lines of a log inside that is none of ours.
+const FOREIGN: &str = "a line of another program";
+
+/// Where an envelope stands in the partition: offset and the offset behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    offset: u64,
+    end: u64,
+}
+
+/// A payload that a lane holds back.
+#[derive(Debug)]
+struct Held {
+    /// Where its bytes end, counted from the start of the lane's buffer.
+    end: usize,
+    place: Place,
+    note: Kept,
+}
+
+/// A note that outlives its envelope.
+#[derive(Debug, Clone, Default)]
+struct Kept {
+    time: Option<crate::event::Time>,
+    host: Option<BString>,
+    program: Option<BString>,
+    pid: Option<u32>,
+}
+
+impl Kept {
+    fn of(note: Note<'_>) -> Self {
+        Kept { time: note.time, host: note.host.map(BString::from), program: note.program.map(BString::from), pid: note.pid }
+    }
+
+    fn note(&self) -> Note<'_> {
+        Note {
+            time: self.time,
+            host: self.host.as_ref().map(|h| h.as_bstr()),
+            program: self.program.as_ref().map(|p| p.as_bstr()),
+            pid: self.pid,
+        }
+    }
+}
+
+/// One log inside.
+#[derive(Default)]
+struct Lane {
+    codec: Option<Codec>,
+    /// Lines seen without knowing a format.
+    tries: u64,
+    buf: Vec<u8>,
+    held: VecDeque<Held>,
+    /// Bytes of the first payload that were used before.
+    used: usize,
+    /// Envelopes before this offset are known already.
+    from: u64,
+    /// Bytes of the payload at `from` to pass over.
+    skip: usize,
+    turn: u64,
+}
+
+/// A record that came in numbered pieces, so far.
+struct Pieces {
+    lane: u64,
+    text: Vec<u8>,
+    place: Place,
+    note: Kept,
+}
+
+/// Opens envelopes and reads the logs inside.
+pub(super) struct Lanes {
+    kinds: Vec<&'static Kind>,
+    envelopes: Vec<Box<dyn Envelope>>,
+    /// `None`: each lane detects its format.
+    wanted: Option<&'static Format>,
+    options: Options,
+    lanes: BTreeMap<u64, Lane>,
+    pieces: BTreeMap<u64, Pieces>,
+    /// Unfinished lines of each envelope that holds other envelopes, by depth and lane.
+    lines: BTreeMap<(usize, u64), (Vec<u8>, Place)>,
+    /// Starts of lanes as the sample had them, for formats that learn from more than a line.
+    samples: BTreeMap<u64, Vec<u8>>,
+    /// After a restart, envelopes before this offset are known to every lane that does not say otherwise.
+    known: u64,
+    /// Where restored records in pieces begin.
+    resume: BTreeMap<u64, u64>,
+    turn: u64,
+    held: usize,
+    /// State of the outer framer before envelopes of which something is held back, where it has any.
+    framers: BTreeMap<u64, Vec<u8>>,
+    arena: Bump,
+}
+
+/// What was decided from a sample.
+pub(super) struct Choice {
+    pub kinds: Vec<&'static Kind>,
+    /// How sure, 0..=100.
+    pub certainty: u8,
+    pub because: String,
+    samples: BTreeMap<u64, Vec<u8>>,
+}
+
+/// The envelopes that the sample consists of, if it does and a known format is inside.
+pub(super) fn choose(sample: &[u8], wanted: Option<&'static Format>, options: &Options) -> Option<Choice> {
+    look(sample, true, wanted, options, 0)
+}
+
+fn look(sample: &[u8], outer: bool, wanted: Option<&'static Format>, options: &Options, depth: usize) -> Option<Choice> {
+    let mut best: Option<Choice> = None;
+    for kind in ENVELOPES.iter().filter(|_| depth < DEPTH) {
+        let Some((share, samples)) = open_sample(kind, sample, outer) else { continue };
+        // Of several logs inside, the surest tells.
+        let mut found =
+            Choice { kinds: vec![kind], certainty: 15, because: format!("{} with no log inside that is known", kind.about), samples };
+        let mut inner: Option<Choice> = None;
+        for text in found.samples.values() {
+            if let Some(deeper) = look(text, false, wanted, options, depth + 1).filter(|deeper| deeper.certainty >= SURE)
+                && inner.as_ref().is_none_or(|best| deeper.certainty > best.certainty)
+            {
+                inner = Some(deeper);
+            }
+            let guess = match wanted {
+                Some(format) => Some((format, (format.sniff)(text, options))),
+                None => detect(text, options),
+            };
+            if let Some((format, guess)) = guess.filter(|(_, guess)| guess.certainty >= SURE)
+                && inner.as_ref().is_none_or(|best| guess.certainty > best.certainty)
+            {
+                let because = format!("{} in {}: {}", format.name, kind.name, guess.because);
+                inner = Some(Choice { kinds: Vec::new(), certainty: guess.certainty, because, samples: BTreeMap::new() });
+            }
+        }
+        if let Some(inner) = inner {
+            found.kinds.extend(&inner.kinds);
+            found.certainty = inner.certainty;
+            found.because = inner.because;
+            if !inner.kinds.is_empty() {
+                found.samples = BTreeMap::new();
+            }
+        }
+        found.certainty = (u32::from(found.certainty) * share / 100) as u8;
+        if best.as_ref().is_none_or(|best| found.certainty > best.certainty) {
+            best = Some(found);
+        }
+    }
+    best
+}
+
+/// The percentage of the sample's records that are such envelopes (at least half of them, or nothing), and the lines inside, by lane.
+fn open_sample(kind: &Kind, sample: &[u8], outer: bool) -> Option<(u32, BTreeMap<u64, Vec<u8>>)> {
+    /// Envelopes looked at.
+    const LOOKED_AT: u32 = 200;
+    let (mut framer, mut envelope) = ((kind.framer)(sample), (kind.open)());
+    let (mut all, mut good) = (0u32, 0u32);
+    let mut samples: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    let mut rest = sample;
+    let mut arena = Bump::new();
+    // The last line of a sample may be cut, unless it is the only one.
+    let more = if outer && memchr::memchr(b'\n', sample).is_some_and(|at| at + 1 < sample.len()) { More::Flowing } else { More::Closed };
+    while all < LOOKED_AT && !rest.is_empty() {
+        match framer.next(rest, more) {
+            Framed::Record(frame) => {
+                let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
+                all += 1;
+                match envelope.open(record, &arena) {
+                    Opened::Carried(carried) => {
+                        good += 1;
+                        if samples.len() < LANES || samples.contains_key(&carried.lane) {
+                            let text = samples.entry(carried.lane).or_default();
+                            text.extend_from_slice(carried.payload);
+                            if carried.part != Part::Piece {
+                                text.push(b'\n');
+                            }
+                        }
+                    }
+                    Opened::Skip(_) => good += 1,
+                    Opened::Reject(_) => {}
+                }
+                rest = rest.get(frame.consumed.max(1)..).unwrap_or_default();
+            }
+            Framed::Skip { consumed, .. } => rest = rest.get(consumed.max(1)..).unwrap_or_default(),
+            Framed::Incomplete => break,
+        }
+        arena.reset();
+    }
+    (good > 0 && good * 2 >= all).then(|| (good * 100 / all.max(1), samples))
+}
+
+/// What [`Lanes::save`] keeps.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedLanes {
+    kinds: Vec<String>,
+    known: u64,
+    lanes: Vec<SavedLane>,
+    /// Record number and where its first piece stands.
+    pieces: Vec<(u64, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedLane {
+    key: u64,
+    tries: u64,
+    from: u64,
+    skip: usize,
+    turn: u64,
+    codec: Option<Saved>,
+}
+
+impl Lanes {
+    pub(super) fn new(choice: Choice, wanted: Option<&'static Format>, options: Options) -> Self {
+        Lanes { samples: choice.samples, ..Lanes::empty(choice.kinds, wanted, options) }
+    }
+
+    fn empty(kinds: Vec<&'static Kind>, wanted: Option<&'static Format>, options: Options) -> Self {
+        Lanes {
+            envelopes: kinds.iter().map(|kind| (kind.open)()).collect(),
+            kinds,
+            wanted,
+            options,
+            lanes: BTreeMap::new(),
+            pieces: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            samples: BTreeMap::new(),
+            known: 0,
+            resume: BTreeMap::new(),
+            turn: 0,
+            held: 0,
+            framers: BTreeMap::new(),
+            arena: Bump::new(),
+        }
+    }
+
+    /// What finds the outermost envelopes.
+    pub(super) fn framer(&self, sample: &[u8]) -> Box<dyn Framer> {
+        match self.kinds.first() {
+            Some(kind) => (kind.framer)(sample),
+            None => Box::new(crate::framing::lines::Lines::new()),
+        }
+    }
+
+    /// The oldest place of which something is held back.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let lanes = self.lanes.values().filter_map(|lane| lane.held.front().map(|held| held.place.offset));
+        let pieces = self.pieces.values().map(|pieces| pieces.place.offset);
+        let lines = self.lines.values().map(|(_, place)| place.offset);
+        lanes.chain(pieces).chain(lines).min()
+    }
+
+    /// Keeps what the outer framer says of itself before the envelope at `offset`.
+    pub(super) fn remember(&mut self, offset: u64, framer: Vec<u8>) {
+        if let Some(oldest) = self.oldest() {
+            self.framers.retain(|at, _| *at >= oldest);
+        } else {
+            self.framers.clear();
+        }
+        if !framer.is_empty() {
+            self.framers.insert(offset, framer);
+        }
+    }
+
+    /// The outer framer's state where a restart would begin to read.
+    pub(super) fn framer_state(&self, now: Vec<u8>) -> Vec<u8> {
+        self.oldest().map_or(now, |oldest| self.framers.get(&oldest).cloned().unwrap_or_default())
+    }
+
+    /// A format that is inside, and the words for it.
+    pub(super) fn format(&self) -> Option<(&'static Format, &str)> {
+        let mut formats = self.lanes.values().filter_map(|lane| lane.codec.as_ref());
+        formats.next().map(|codec| (codec.format, codec.because.as_str()))
+    }
+
+    /// Opens one envelope at `offset`, which ends before `end`, and hands out the records that it completes.
+    pub(super) fn take(&mut self, record: &[u8], frame: Frame, offset: u64, end: u64, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
+        self.turn += 1;
+        let place = Place { offset, end };
+        self.silent(offset, counts, sink);
+        let mut arena = std::mem::take(&mut self.arena);
+        self.open(0, record, frame.truncated, place, Note::default(), 0, &arena, counts, sink);
+        arena.reset();
+        self.arena = if arena.allocated_bytes() > super::ARENA_LIMIT { Bump::new() } else { arena };
+        while self.held > HELD || self.lanes.len() > LANES {
+            let Some(oldest) = self.lanes.iter().min_by_key(|(key, lane)| (lane.turn, **key)).map(|(key, _)| *key) else { break };
+            self.flush_lane(oldest, More::Closed, counts, sink);
+            self.lanes.remove(&oldest);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn open(
+        &mut self,
+        depth: usize,
+        record: &[u8],
+        truncated: bool,
+        place: Place,
+        outer: Note<'_>,
+        outer_lane: u64,
+        arena: &Bump,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) {
+        let Some(envelope) = self.envelopes.get_mut(depth) else { return };
+        let carried = match envelope.open(record, arena) {
+            Opened::Carried(carried) => carried,
+            Opened::Skip(reason) => return self.tell(record, place, Err(reason), counts, sink),
+            Opened::Reject(_) if truncated => return self.tell(record, place, Ok("envelope cut by the size limit"), counts, sink),
+            Opened::Reject(reason) => return self.tell(record, place, Ok(reason), counts, sink),
+        };
+        let note = carried.note.within(outer);
+        let lane = if depth == 0 { carried.lane } else { envelope::lane(&[&outer_lane.to_le_bytes(), &carried.lane.to_le_bytes()]) };
+        let carried = Carried { note, lane, ..carried };
+        if depth + 1 == self.envelopes.len() {
+            return self.carry(carried, truncated, place, counts, sink);
+        }
+        // An envelope in an envelope is opened when its line is complete.
+        let key = (depth, lane);
+        let begun = self.lines.remove(&key);
+        if carried.part == Part::Piece || begun.is_some() {
+            let (mut text, first) = begun.unwrap_or((Vec::new(), place));
+            text.extend_from_slice(carried.payload);
+            let whole = Place { offset: first.offset, end: place.end };
+            if carried.part == Part::Piece && text.len() <= MAX_RECORD && self.lines.len() < LANES {
+                self.lines.insert(key, (text, whole));
+            } else {
+                self.open(depth + 1, &text, truncated, whole, note, lane, arena, counts, sink);
+            }
+        } else {
+            self.open(depth + 1, carried.payload, truncated, place, note, lane, arena, counts, sink);
+        }
+    }
+
+    /// Something that reaches no lane: a reject (`Ok`) or a skip (`Err`).
+    fn tell(
+        &self,
+        record: &[u8],
+        place: Place,
+        said: Result<&'static str, &'static str>,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) {
+        if place.offset < self.known {
+            return;
+        }
+        deliver(counts, super::fallback(), place.offset, len(place), record, said, sink);
+    }
+
+    /// Hands a payload to its lane.
+    fn carry(&mut self, carried: Carried<'_>, truncated: bool, place: Place, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
+        if let Part::Chunk { join, first, line } = carried.part {
+            return self.chunk(join, first, line, &carried, place, counts, sink);
+        }
+        let broken = carried.part == Part::Line && memchr::memchr(b'\n', carried.payload).is_some();
+        if carried.part == Part::Record || broken {
+            return self.record(carried.lane, carried.payload, truncated, place, carried.note, counts, sink);
+        }
+        let Some(mut lane) = self.lane(carried.lane, place, carried.payload, &carried.note) else {
+            return;
+        };
+        if lane.codec.is_none() {
+            self.lanes.insert(carried.lane, lane);
+            return self.tell(carried.payload, place, Err(FOREIGN), counts, sink);
+        }
+        let before = lane.buf.len();
+        let payload = if place.offset == lane.from { carried.payload.get(lane.skip..).unwrap_or_default() } else { carried.payload };
+        lane.buf.extend_from_slice(payload);
+        if carried.part == Part::Line {
+            lane.buf.push(b'\n');
+        }
+        lane.held.push_back(Held { end: lane.buf.len(), place, note: Kept::of(carried.note) });
+        self.held += lane.buf.len() - before;
+        self.lanes.insert(carried.lane, lane);
+        self.flush_lane(carried.lane, More::Flowing, counts, sink);
+    }
+
+    /// Takes a lane out of the map, opening it if it is new; `None` where it knows this envelope already.
+    fn lane(&mut self, key: u64, place: Place, payload: &[u8], note: &Note<'_>) -> Option<Lane> {
+        let mut lane = self.lanes.remove(&key).unwrap_or_else(|| Lane { from: self.known, ..Lane::default() });
+        if place.offset < lane.from {
+            self.lanes.insert(key, lane);
+            return None;
+        }
+        lane.turn = self.turn;
+        if lane.codec.is_none() {
+            lane.tries += 1;
+            if lane.tries <= TRIES || lane.tries.is_multiple_of(64) {
+                lane.codec = self.recognise(key, payload, note);
+            }
+        }
+        Some(lane)
+    }
+
+    /// The format of a lane by its first lines.
+    fn recognise(&mut self, key: u64, payload: &[u8], note: &Note<'_>) -> Option<Codec> {
+        let mut sample = self.samples.remove(&key).unwrap_or_default();
+        if sample.is_empty() {
+            sample.extend_from_slice(payload.get(..SAMPLE.min(payload.len())).unwrap_or(payload));
+            sample.push(b'\n');
+        }
+        let inside = self.kinds.iter().rev().map(|kind| kind.name).collect::<Vec<_>>().join(" in ");
+        let (format, because) = match self.wanted {
+            // Where programs share a log, only lines like those of the format are its own.
+            Some(format) if note.program.is_none() || (format.sniff)(&sample, &self.options).certainty >= SURE => {
+                (format, format!("named in the configuration or on the command line, in {inside}"))
+            }
+            Some(_) => return None,
+            None => {
+                let (format, guess) = detect(&sample, &self.options).filter(|(_, guess)| guess.certainty >= SURE)?;
+                (format, format!("in {inside}: {} ({} % sure)", guess.because, guess.certainty))
+            }
+        };
+        Some(Codec::open(format, &sample, &self.options, because))
+    }
+
+    /// A record that came as a whole.
+    #[allow(clippy::too_many_arguments)]
+    fn record(
+        &mut self,
+        key: u64,
+        payload: &[u8],
+        truncated: bool,
+        place: Place,
+        note: Note<'_>,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) {
+        if self.lanes.get(&key).is_some_and(|lane| !lane.held.is_empty()) {
+            self.flush_lane(key, More::Idle, counts, sink);
+        }
+        let Some(mut lane) = self.lane(key, place, payload, &note) else { return };
+        match lane.codec.as_mut() {
+            None => self.tell(payload, place, Err(FOREIGN), counts, sink),
+            Some(codec) => {
+                let kept = payload.get(..payload.len().min(MAX_RECORD)).unwrap_or(payload);
+                let truncated = truncated || kept.len() < payload.len();
+                let frame = Frame { skip: 0, len: kept.len(), consumed: kept.len(), truncated, unterminated: false, suspect: None };
+                codec.emit(place.offset, len(place), kept, frame, note, self.kinds.iter().any(|kind| kind.forgeable), counts, sink);
+            }
+        }
+        self.lanes.insert(key, lane);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn chunk(
+        &mut self,
+        join: u64,
+        first: bool,
+        line: bool,
+        carried: &Carried<'_>,
+        place: Place,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) {
+        // Known before the restart, unless this record was still open then.
+        if place.offset < self.resume.get(&join).copied().unwrap_or(self.known) {
+            return;
+        }
+        if first && self.pieces.contains_key(&join) {
+            self.complete(join, counts, sink);
+        }
+        let pieces =
+            self.pieces.entry(join).or_insert_with(|| Pieces { lane: carried.lane, text: Vec::new(), place, note: Kept::of(carried.note) });
+        if line && !pieces.text.is_empty() {
+            pieces.text.push(b'\n');
+        }
+        if pieces.text.len() <= MAX_RECORD {
+            pieces.text.extend_from_slice(carried.payload);
+        }
+        pieces.place.end = place.end;
+        self.held += carried.payload.len();
+        while self.pieces.len() > LANES || self.held > HELD {
+            let Some(oldest) = self.pieces.iter().min_by_key(|(_, pieces)| pieces.place).map(|(join, _)| *join) else { break };
+            self.complete(oldest, counts, sink);
+        }
+    }
+
+    /// A record in pieces is complete.
+    fn complete(&mut self, join: u64, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
+        self.resume.remove(&join);
+        let Some(pieces) = self.pieces.remove(&join) else { return };
+        self.held = self.held.saturating_sub(pieces.text.len());
+        // The lane may have been closed before the restart knew of it: what is open is never known already.
+        if let Some(lane) = self.lanes.get_mut(&pieces.lane) {
+            lane.from = lane.from.min(pieces.place.offset);
+        } else {
+            let lane = Lane { from: pieces.place.offset, ..Lane::default() };
+            self.lanes.insert(pieces.lane, lane);
+        }
+        self.record(pieces.lane, &pieces.text, false, pieces.place, pieces.note.note(), counts, sink);
+    }
+
+    /// Completes records of which nothing more has come for long.
+    fn silent(&mut self, offset: u64, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
+        if self.pieces.is_empty() {
+            return;
+        }
+        let mut done: Vec<(Place, u64)> =
+            self.pieces.iter().filter(|(_, p)| p.place.end + SILENT < offset).map(|(join, p)| (p.place, *join)).collect();
+        done.sort_unstable();
+        for (_, join) in done {
+            self.complete(join, counts, sink);
+        }
+    }
+
+    /// Nothing more has come for a while, or ever will: hands out what only waited.
+    pub(super) fn flush(&mut self, more: More, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
+        let mut open: Vec<(u64, u64)> = self.pieces.iter().map(|(join, pieces)| (pieces.place.offset, *join)).collect();
+        open.sort_unstable();
+        for (_, join) in open {
+            self.complete(join, counts, sink);
+        }
+        let mut lanes: Vec<(u64, u64)> =
+            self.lanes.iter().filter_map(|(key, lane)| Some((lane.held.front()?.place.offset, *key))).collect();
+        lanes.sort_unstable();
+        for (_, key) in lanes {
+            self.flush_lane(key, more, counts, sink);
+        }
+        if more == More::Closed {
+            for ((_, _), (text, place)) in std::mem::take(&mut self.lines) {
+                self.tell(&text, place, Ok("the end of this line is missing"), counts, sink);
+            }
+        }
+    }
+
+    /// Frames and decodes what a lane has.
+    fn flush_lane(&mut self, key: u64, more: More, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
+        let forgeable = self.kinds.iter().any(|kind| kind.forgeable);
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let Some(codec) = lane.codec.as_mut() else { return };
+        let mut used = 0;
+        while let Some(rest) = lane.buf.get(used..).filter(|rest| !rest.is_empty()) {
+            let (frame, consumed, lost) = match codec.framer.next(rest, more) {
+                Framed::Record(frame) => (Some(frame), frame.consumed, false),
+                Framed::Skip { consumed, reason } => (None, consumed, reason == crate::framing::csv::LOST_START),
+                Framed::Incomplete => break,
+            };
+            let consumed = consumed.clamp(1, rest.len());
+            let begin = used + frame.map_or(0, |frame| frame.skip);
+            let first = lane.held.iter().find(|held| held.end > begin);
+            let last = lane.held.iter().find(|held| held.end >= used + consumed).or(lane.held.back());
+            if let (Some(first), Some(last)) = (first, last) {
+                let place = Place { offset: first.place.offset, end: last.place.end };
+                let note = first.note.note();
+                match frame {
+                    Some(frame) => {
+                        let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
+                        codec.emit(place.offset, len(place), record, frame, note, forgeable, counts, sink);
+                    }
+                    None if lost => {
+                        let bytes = rest.get(..consumed).unwrap_or_default();
+                        deliver(counts, codec.format, place.offset, len(place), bytes, Ok(crate::framing::csv::LOST_START), sink);
+                    }
+                    None => {}
+                }
+            }
+            used += consumed;
+        }
+        lane.buf.drain(..used);
+        self.held = self.held.saturating_sub(used);
+        let mut gone = 0;
+        while let Some(held) = lane.held.front().filter(|held| held.end <= used) {
+            gone = held.end;
+            lane.held.pop_front();
+        }
+        for held in &mut lane.held {
+            held.end -= used;
+        }
+        // Part of the first payload may be used up; after a restart it comes again.
+        lane.used = if lane.held.is_empty() {
+            0
+        } else if gone == 0 {
+            lane.used + used
+        } else {
+            used - gone
+        };
+        if lane.buf.capacity() > 2 * MAX_RECORD && lane.buf.is_empty() {
+            lane.buf = Vec::new();
+        }
+    }
+
+    /// What must be stored with `offset` (that of the first byte or message that was not opened).
+    pub(super) fn save(&self, offset: u64) -> SavedLanes {
+        let lanes = self.lanes.iter().map(|(key, lane)| {
+            let (from, skip) = match lane.held.front() {
+                // What was passed over in it at an earlier restart still is.
+                Some(held) => (held.place.offset, lane.used + if held.place.offset == lane.from { lane.skip } else { 0 }),
+                None => (offset, 0),
+            };
+            SavedLane { key: *key, tries: lane.tries, from, skip, turn: lane.turn, codec: lane.codec.as_ref().map(Codec::save) }
+        });
+        SavedLanes {
+            kinds: self.kinds.iter().map(|kind| kind.name.to_owned()).collect(),
+            known: offset,
+            lanes: lanes.collect(),
+            pieces: self.pieces.iter().map(|(join, pieces)| (*join, pieces.place.offset)).collect(),
+        }
+    }
+
+    /// Takes up what [`Lanes::save`] gave; `None` where an envelope is not known any more.
+    pub(super) fn restore(saved: SavedLanes, wanted: Option<&'static Format>, options: Options) -> Option<Self> {
+        let kinds = saved.kinds.iter().map(|name| envelope::by_name(name)).collect::<Option<Vec<_>>>()?;
+        let mut lanes = Lanes::empty(kinds, wanted, options);
+        lanes.known = saved.known;
+        lanes.resume = saved.pieces.into_iter().collect();
+        for lane in saved.lanes {
+            let codec = lane.codec.and_then(|codec| Codec::restore(codec, &lanes.options));
+            lanes.turn = lanes.turn.max(lane.turn);
+            let open = Lane { codec, tries: lane.tries, from: lane.from, skip: lane.skip, turn: lane.turn, ..Lane::default() };
+            lanes.lanes.insert(lane.key, open);
+        }
+        Some(lanes)
+    }
+}
+
+fn len(place: Place) -> u32 {
+    u32::try_from(place.end.saturating_sub(place.offset)).unwrap_or(u32::MAX)
+}
