@@ -130,11 +130,12 @@ fn with_config<'a>(args: &[&'a str]) -> Vec<&'a str> {
     args.iter().copied().chain(CONFIG).collect()
 }
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["run"],
     &["demo"],
     &["check"],
     &["decode"],
+    &["formats"],
     &["replay"],
     &["learn"],
     &["tokens"],

@@ -11,6 +11,7 @@ pub mod alerts;
 pub mod check;
 pub mod decode;
 pub mod demo;
+pub mod formats;
 pub mod learn;
 pub mod notify;
 pub mod replay;
@@ -47,6 +48,9 @@ pub enum Command {
     /// Show what each stage makes of log records
     #[command(after_help = "Example: tail -n 1 /var/log/postgresql/postgresql.csv | tokenwatch decode -")]
     Decode(decode::Decode),
+    /// The log formats that can be read, and what an attacker can write into them
+    #[command(after_help = "Example: tokenwatch formats postgres-csv")]
+    Formats(formats::Formats),
     /// Run old logs through detection: alerts as JSON lines, no side effects
     #[command(after_help = "Example: tokenwatch replay /var/log/postgresql/*.csv*")]
     Replay(replay::Replay),
@@ -108,6 +112,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Demo(command) => demo::run(command),
         Command::Check(command) => check::run(command),
         Command::Decode(command) => decode::run(command),
+        Command::Formats(command) => formats::run(command),
         Command::Replay(command) => replay::run(command),
         Command::Learn(command) => learn::run(command),
         Command::Tokens(command) => tokens::run(command),

@@ -187,8 +187,8 @@ impl Stream {
     /// Takes in the next bytes of the stream and hands out every record that they complete.
     pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
         self.counts.bytes += bytes.len() as u64;
-        if self.reading.is_none() && self.buf.len() + bytes.len() < SAMPLE && self.wanted.is_none() {
-            // Too little to be sure; `pause` or `close` decides if no more comes.
+        if self.reading.is_none() && self.buf.len() + bytes.len() < SAMPLE {
+            // Too little to be sure of the format, or of the envelopes around a named one; `pause` or `close` decides if no more comes.
             self.buf.extend_from_slice(bytes);
             return;
         }
@@ -281,7 +281,7 @@ impl Stream {
         }
         if self.reading.is_none() {
             let buf = buf.get(used..).unwrap_or_default();
-            if more == More::Idle && self.wanted.is_none() && !buf.contains(&b'\n') {
+            if more == More::Idle && !buf.contains(&b'\n') {
                 return used; // half a first line tells nothing
             }
             self.choose(buf.get(..SAMPLE.min(buf.len())).unwrap_or(buf));
