@@ -134,6 +134,18 @@ impl Codec {
     }
 }
 
+/// The decoders' state at the end of a log: lane (0 where there is no envelope), format, state.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Legacy(Vec<(u64, String, Vec<u8>)>);
+
+impl Legacy {
+    /// The state for this lane, if it was left by the same format.
+    fn of(&self, lane: u64, format: &Format) -> Option<&[u8]> {
+        let left = self.0.iter().find(|(key, name, state)| *key == lane && name == format.name && !state.is_empty());
+        left.map(|(_, _, state)| state.as_slice())
+    }
+}
+
 /// How the bytes of the partition are read.
 enum Reading {
     Plain(Codec),
@@ -147,6 +159,8 @@ pub struct Stream {
     /// `None`: detect from content.
     wanted: Option<&'static Format>,
     reading: Option<Reading>,
+    /// Open sessions of the log before this one, until the format is known.
+    legacy: Option<Legacy>,
     /// Bytes not yet consumed; starts at `offset`.
     buf: Vec<u8>,
     offset: u64,
@@ -156,7 +170,7 @@ pub struct Stream {
 impl Stream {
     /// A stream whose first byte stands at `offset`.
     pub fn new(wanted: Option<&'static Format>, options: Options, offset: u64) -> Self {
-        Stream { options, wanted, reading: None, buf: Vec::new(), offset, counts: Counts::default() }
+        Stream { options, wanted, reading: None, legacy: None, buf: Vec::new(), offset, counts: Counts::default() }
     }
 
     /// Offset of the first byte (or message) not yet consumed: what a checkpoint stores.
@@ -255,7 +269,7 @@ impl Stream {
             && let Some(choice) = lanes::choose(sample, self.wanted, &self.options)
             && choice.certainty > plain.as_ref().map_or(0, |(_, guess)| guess.certainty)
         {
-            let lanes = Lanes::new(choice, self.wanted, self.options.clone());
+            let lanes = Lanes::new(choice, self.wanted, self.options.clone(), self.legacy.take());
             self.reading = Some(Reading::Enveloped(lanes.framer(sample), Box::new(lanes)));
             return;
         }
@@ -265,7 +279,11 @@ impl Stream {
             // Lines nobody knows: the fallback rejects each of them, so that they are counted and seen.
             (None, None) => (fallback(), "nothing in the first bytes looks like a known format".to_owned()),
         };
-        self.reading = Some(Reading::Plain(Codec::open(format, sample, &self.options, because)));
+        let mut codec = Codec::open(format, sample, &self.options, because);
+        if let Some(state) = self.legacy.take().as_ref().and_then(|legacy| legacy.of(0, format)) {
+            codec.decoder.restore(state);
+        }
+        self.reading = Some(Reading::Plain(codec));
     }
 
     /// Frames and decodes as much of `buf` as is complete; returns the bytes used.
@@ -340,10 +358,28 @@ impl Stream {
         }
     }
 
+    /// The open sessions, for the stream of the log that follows this one after a rotation.
+    pub fn sessions(&self) -> Option<Legacy> {
+        match self.reading.as_ref()? {
+            Reading::Plain(codec) => Some(Legacy(vec![(0, codec.format.name.to_owned(), codec.decoder.save())])),
+            Reading::Enveloped(_, lanes) => Some(Legacy(lanes.sessions())),
+        }
+    }
+
+    /// Begins with the open sessions of the log before this one. A stream that has decoded something already stays as it is.
+    pub fn inherit(&mut self, sessions: Legacy) {
+        if self.reading.is_none() {
+            self.legacy = Some(sessions);
+        }
+    }
+
     /// What must be stored with [`Stream::offset`] to go on from there after a restart.
     pub fn save(&self) -> Vec<u8> {
         let state = match &self.reading {
-            None => return Vec::new(),
+            None => match &self.legacy {
+                None => return Vec::new(),
+                Some(legacy) => State::Undecided(legacy.clone()),
+            },
             Some(Reading::Plain(codec)) => State::Plain(codec.save()),
             Some(Reading::Enveloped(framer, lanes)) => State::Enveloped(lanes.framer_state(framer.save()), lanes.save(self.offset)),
         };
@@ -361,6 +397,10 @@ impl Stream {
                 framer.restore(&outer);
                 Reading::Enveloped(framer, Box::new(lanes))
             }),
+            Ok(State::Undecided(legacy)) => {
+                self.legacy = Some(legacy);
+                return;
+            }
             _ => return,
         };
     }
@@ -390,6 +430,8 @@ enum State {
     Plain(Saved),
     /// The outer framer's state, and that of the logs inside.
     Enveloped(Vec<u8>, SavedLanes),
+    /// Nothing was decoded yet.
+    Undecided(Legacy),
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::rulebook::Rulebook;
 use crate::config;
-use crate::decoder::stream::{Item, Stream};
+use crate::decoder::stream::{Item, Legacy, Stream};
 use crate::decoder::{self, Decoded, Options};
 use crate::event::Kind;
 use crate::identity::dictionary::Dictionary;
 use crate::observation::{Evidence, Observation};
 use crate::observe::Attributor;
 use crate::position::Partition;
+use crate::source::log_name::Generation;
 use crate::source::{Chunk, Delivery, Gap, Trouble};
 
 /// How a source's bytes are to be read.
@@ -41,8 +42,13 @@ pub trait Watch {
 pub struct Unwatched;
 impl Watch for Unwatched {}
 
+/// Closed logs whose sessions are kept for their next file.
+const ENDED: usize = 64;
+
 struct Lane {
     partition: Arc<Partition>,
+    /// The log of which it is a file.
+    log: String,
     stream: Stream,
     /// Read to its end; forgotten once that is checkpointed.
     closed: bool,
@@ -65,6 +71,8 @@ pub struct Intake {
     attributor: Attributor,
     /// State of partitions at the last checkpoint, until their first delivery.
     stored: BTreeMap<String, (u64, Vec<u8>)>,
+    /// Open sessions at the end of logs that are closed, by source and log, for the file that follows after a rotation.
+    ended: BTreeMap<(String, String), Legacy>,
 }
 
 impl Intake {
@@ -74,6 +82,7 @@ impl Intake {
             readings: rulebook.config.sources.iter().map(|s| (s.name.clone(), Reading::of(s))).collect(),
             attributor: Attributor::new(rulebook.inventory.clone(), rulebook.rules.clone(), dictionary),
             stored: BTreeMap::new(),
+            ended: BTreeMap::new(),
         }
     }
 
@@ -116,12 +125,18 @@ impl Intake {
             let reading = self.readings.get(&chunk.partition.source).cloned().unwrap_or_default();
             let mut stream = Stream::new(reading.format, reading.options, chunk.offset);
             // State belongs to its offset: a source that begins elsewhere begins afresh.
-            if let Some((offset, state)) = self.stored.remove(key)
-                && offset == chunk.offset
-            {
-                stream.restore(&state);
+            match self.stored.remove(key) {
+                Some((offset, state)) if offset == chunk.offset => stream.restore(&state),
+                // Sessions that were opened in the file before go on in this one.
+                _ if chunk.offset == 0 && !chunk.message => {
+                    if let Some(sessions) = self.sessions_before(&chunk.partition) {
+                        stream.inherit(sessions);
+                    }
+                }
+                _ => {}
             }
-            let lane = Lane { partition: chunk.partition.clone(), stream, closed: false, moved: true };
+            let log = Generation::of(&chunk.partition.label).log;
+            let lane = Lane { partition: chunk.partition.clone(), log, stream, closed: false, moved: true };
             self.lanes.insert(key.clone(), lane);
         }
         let Some(lane) = self.lanes.get_mut(key) else { return };
@@ -136,6 +151,14 @@ impl Intake {
         }
     }
 
+    /// The open sessions of the log of which this partition is the next file.
+    fn sessions_before(&mut self, partition: &Partition) -> Option<Legacy> {
+        let log = Generation::of(&partition.label).log;
+        let open = self.lanes.values().rev().find(|lane| lane.partition.source == partition.source && lane.log == log);
+        let ended = self.ended.remove(&(partition.source.clone(), log));
+        open.and_then(|lane| lane.stream.sessions()).or(ended)
+    }
+
     fn flush(&mut self, partition: &Arc<Partition>, closed: bool, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
         let Some(lane) = self.lanes.get_mut(&partition.key) else { return };
         lane.moved = true;
@@ -144,6 +167,13 @@ impl Intake {
         let mut sink = |item: Item<'_>| take_item(partition, attributor, &item, out, watch);
         if closed {
             lane.stream.close(&mut sink);
+            if let Some(sessions) = lane.stream.sessions() {
+                // Closed logs that nobody follows are forgotten, one for one.
+                if self.ended.len() >= ENDED {
+                    self.ended.pop_first();
+                }
+                self.ended.insert((lane.partition.source.clone(), lane.log.clone()), sessions);
+            }
         } else {
             lane.stream.pause(&mut sink);
         }
@@ -174,4 +204,42 @@ fn take_item(partition: &Arc<Partition>, attributor: &mut Attributor, item: &Ite
         }
     }
     watch.item(partition, item, attributed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::Network;
+
+    /// A session whose address only its first line tells.
+    const LOG: [&str; 4] = [
+        "2026-11-22 02:05:17.641 UTC [1013] [unknown]@[unknown] LOG:  connection received: host=10.1.0.7 port=48478\n",
+        "2026-11-22 02:05:17.642 UTC [1013] web@app LOG:  connection authorized: user=web database=app\n",
+        "2026-11-22 02:05:18.000 UTC [1013] web@app LOG:  statement: select 1 from a\n",
+        "2026-11-22 02:05:19.000 UTC [1013] web@app LOG:  statement: select 1 from b\n",
+    ];
+
+    /// The addresses of the observations of a log that was rotated before these lines, read under these names.
+    fn addresses(cut: usize, old: &str, new: &str) -> Vec<Option<Network>> {
+        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default());
+        let mut intake = Intake::new(&rulebook, Arc::new(Dictionary::default()));
+        let mut out = Vec::new();
+        for (label, lines) in [(old, &LOG[..cut]), (new, &LOG[cut..])] {
+            let partition = Arc::new(Partition { source: "s".into(), key: format!("file:{label}:{cut}"), label: label.into() });
+            let chunk = Chunk { partition: partition.clone(), offset: 0, bytes: lines.concat().into_bytes(), message: false };
+            intake.take(&Delivery::Chunk(chunk), &mut out, &mut Unwatched);
+            intake.take(&Delivery::Closed(partition), &mut out, &mut Unwatched);
+        }
+        out.iter().map(|seen| seen.network).collect()
+    }
+
+    #[test]
+    fn sessions_go_on_after_a_rotation() {
+        let here = Some(Network::Ip("10.1.0.7".parse().unwrap()));
+        for cut in 1..LOG.len() {
+            assert_eq!(addresses(cut, "pg.log.1", "pg.log"), [here; 3], "rotated before line {cut}");
+            assert_eq!(addresses(cut, "pg-2026-11-22.log", "pg-2026-11-23.log"), [here; 3]);
+        }
+        assert_eq!(addresses(2, "other.log", "pg.log"), [here, None, None], "another log's sessions");
+    }
 }

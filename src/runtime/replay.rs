@@ -1,6 +1,7 @@
 //! Old logs through the same stages as the daemon, without a store and without side effects.
 //!
-//! Several inputs are merged by event time: the observation to go on with is always the earliest at the head of an input, of equals the
+//! Files of one log (`x.log.1`, `x.log`; see [`Generation`]) are read one after the other, the oldest first, so that sessions go on from one to
+//! the next. Several logs are merged by event time: the observation to go on with is always the earliest at the head of an input, of equals the
 //! one of the input named first. Threads only move work about; the order in which observations reach the engine is fixed.
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use crate::decoder::stream::Item;
 use crate::identity::dictionary::Dictionary;
 use crate::observation::Observation;
 use crate::position::Partition;
+use crate::source::log_name::Generation;
 use crate::source::replay::{self, CHUNK, Input};
 use crate::source::{Chunk, Delivery};
 
@@ -70,17 +72,43 @@ impl Watch for Tally {
     }
 }
 
-/// One input on its way through decoding.
+/// The files of one log on their way through decoding.
 struct Lane {
     partition: Arc<Partition>,
     input: Input,
+    /// The files after this one.
+    next: VecDeque<(Arc<Partition>, Input)>,
     intake: Intake,
     tally: Tally,
     offset: u64,
     ended: bool,
 }
 
+/// The inputs of each log, the oldest first; logs in the order of their first input.
+fn logs(inputs: &[String]) -> Vec<Vec<&str>> {
+    let mut logs: Vec<Vec<(Generation, &str)>> = Vec::new();
+    for path in inputs {
+        let generation = Generation::of(path);
+        // The same file named twice is read twice, each time by itself.
+        let same = |log: &&mut Vec<(Generation, &str)>| {
+            log.first().is_some_and(|(first, _)| first.log == generation.log) && log.iter().all(|(_, other)| other != path)
+        };
+        match logs.iter_mut().find(same) {
+            Some(log) => log.push((generation, path)),
+            None => logs.push(vec![(generation, path)]),
+        }
+    }
+    for log in &mut logs {
+        log.sort_by(|(one, _), (other, _)| one.order(other));
+    }
+    logs.into_iter().map(|log| log.into_iter().map(|(_, path)| path).collect()).collect()
+}
+
 impl Lane {
+    fn inputs(&self) -> impl Iterator<Item = &Input> {
+        std::iter::once(&self.input).chain(self.next.iter().map(|(_, input)| input))
+    }
+
     /// The next observations in order; `None` at the end.
     fn next(&mut self) -> Option<Vec<Observation>> {
         let mut out = Vec::new();
@@ -104,6 +132,9 @@ impl Lane {
             }
             if self.ended {
                 self.intake.take(&Delivery::Closed(self.partition.clone()), &mut out, &mut self.tally);
+                if let Some((partition, input)) = self.next.pop_front() {
+                    (self.partition, self.input, self.offset, self.ended) = (partition, input, 0, false);
+                }
             }
         }
         Some(out)
@@ -171,19 +202,16 @@ impl Replayer {
     pub fn open(rulebook: Arc<Rulebook>, reading: Reading, inputs: &[String]) -> Result<Self, String> {
         let dictionary = Arc::new(Dictionary::default());
         let mut lanes = Vec::new();
-        for path in inputs {
-            let path = Path::new(path);
-            let input = replay::open(path).map_err(|error| error.to_string())?;
+        for log in logs(inputs) {
+            let mut files = VecDeque::new();
+            for path in log {
+                let path = Path::new(path);
+                files.push_back((replay::partition(SOURCE, path), replay::open(path).map_err(|error| error.to_string())?));
+            }
+            let Some((partition, input)) = files.pop_front() else { continue };
             let mut intake = Intake::new(&rulebook, dictionary.clone());
             intake.set_reading(SOURCE, reading.clone());
-            lanes.push(Lane {
-                partition: replay::partition(SOURCE, path),
-                input,
-                intake,
-                tally: Tally::default(),
-                offset: 0,
-                ended: false,
-            });
+            lanes.push(Lane { partition, input, next: files, intake, tally: Tally::default(), offset: 0, ended: false });
         }
         let shard = Shard::new(rulebook.clone(), dictionary.clone());
         Ok(Replayer { rulebook, dictionary, lanes, shard, clock: System::default() })
@@ -191,7 +219,7 @@ impl Replayer {
 
     /// Bytes of all inputs on disk, where all are known.
     pub fn total_bytes(&self) -> Option<u64> {
-        self.lanes.iter().map(|lane| lane.input.progress().total).sum()
+        self.lanes.iter().flat_map(Lane::inputs).map(|input| input.progress().total).sum()
     }
 
     /// The shard, to put stored baselines into before the run.
@@ -216,7 +244,7 @@ impl Replayer {
     pub fn run_keeping(self, threads: usize, alert: &mut dyn FnMut(&Alert), progress: &mut dyn FnMut(u64)) -> (Summary, Shard) {
         let Replayer { lanes, mut shard, clock, .. } = self;
         let started = clock.monotonic();
-        let meters: Vec<_> = lanes.iter().map(|lane| lane.input.progress()).collect();
+        let meters: Vec<_> = lanes.iter().flat_map(Lane::inputs).map(Input::progress).collect();
         let threaded = threads > 1;
         let mut workers = Vec::new();
         let mut feeds = Vec::new();

@@ -16,6 +16,7 @@ use crate::position::{Partition, Position};
 
 pub mod file;
 pub mod kafka;
+pub mod log_name;
 pub mod replay;
 pub mod stdin;
 

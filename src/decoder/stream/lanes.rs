@@ -11,7 +11,7 @@ use bstr::{BString, ByteSlice};
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
-use super::{Codec, Counts, Item, Options, SAMPLE, Saved, deliver};
+use super::{Codec, Counts, Item, Legacy, Options, SAMPLE, Saved, deliver};
 use crate::decoder::{Format, detect};
 use crate::framing::envelope::{self, Carried, ENVELOPES, Envelope, Kind, Note, Opened, Part};
 use crate::framing::{Frame, Framed, Framer, MAX_RECORD, More};
@@ -109,6 +109,8 @@ pub(super) struct Lanes {
     lines: BTreeMap<(usize, u64), (Vec<u8>, Place)>,
     /// Starts of lanes as the sample had them, for formats that learn from more than a line.
     samples: BTreeMap<u64, Vec<u8>>,
+    /// Open sessions of the log before this one.
+    legacy: Option<Legacy>,
     /// After a restart, envelopes before this offset are known to every lane that does not say otherwise.
     known: u64,
     /// Where restored records in pieces begin.
@@ -236,8 +238,8 @@ struct SavedLane {
 }
 
 impl Lanes {
-    pub(super) fn new(choice: Choice, wanted: Option<&'static Format>, options: Options) -> Self {
-        Lanes { samples: choice.samples, ..Lanes::empty(choice.kinds, wanted, options) }
+    pub(super) fn new(choice: Choice, wanted: Option<&'static Format>, options: Options, legacy: Option<Legacy>) -> Self {
+        Lanes { samples: choice.samples, legacy, ..Lanes::empty(choice.kinds, wanted, options) }
     }
 
     fn empty(kinds: Vec<&'static Kind>, wanted: Option<&'static Format>, options: Options) -> Self {
@@ -250,6 +252,7 @@ impl Lanes {
             pieces: BTreeMap::new(),
             lines: BTreeMap::new(),
             samples: BTreeMap::new(),
+            legacy: None,
             known: 0,
             resume: BTreeMap::new(),
             turn: 0,
@@ -436,7 +439,17 @@ impl Lanes {
                 (format, format!("in {inside}: {} ({} % sure)", guess.because, guess.certainty))
             }
         };
-        Some(Codec::open(format, &sample, &self.options, because))
+        let mut codec = Codec::open(format, &sample, &self.options, because);
+        if let Some(state) = self.legacy.as_ref().and_then(|legacy| legacy.of(key, format)) {
+            codec.decoder.restore(state);
+        }
+        Some(codec)
+    }
+
+    /// The open sessions of every lane.
+    pub(super) fn sessions(&self) -> Vec<(u64, String, Vec<u8>)> {
+        let known = self.lanes.iter().filter_map(|(key, lane)| Some((key, lane.codec.as_ref()?)));
+        known.map(|(key, codec)| (*key, codec.format.name.to_owned(), codec.decoder.save())).collect()
     }
 
     /// A record that came as a whole.
