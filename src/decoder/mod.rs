@@ -107,6 +107,7 @@ impl Guess {
 
 pub mod json;
 pub mod mariadb_audit;
+pub mod mongodb;
 pub mod postgres;
 pub mod render;
 
@@ -117,6 +118,10 @@ pub static FORMATS: &[Format] = &[
     postgres::jsonlog::FORMAT,
     postgres::stderr::FORMAT,
     mariadb_audit::FORMAT,
+    mongodb::logv2::FORMAT,
+    mongodb::audit::FORMAT,
+    mongodb::atlas::FORMAT,
+    mongodb::text::FORMAT,
     json::FORMAT,
 ];
 

@@ -6,6 +6,7 @@
 
 pub mod csv;
 pub mod envelope;
+pub mod joined;
 pub mod json;
 pub mod lines;
 #[cfg(test)]

@@ -1,0 +1,10 @@
+//! MongoDB: the server's log as JSON (4.4 and later) and as text (before), the audit log, and Atlas' list of events.
+
+pub mod act;
+pub mod atlas;
+pub mod audit;
+mod ctime;
+mod json;
+pub mod logv2;
+pub mod session;
+pub mod text;
