@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::replay::reading;
 use super::{ConfigArg, Failure, count, say};
-use crate::decoder::Decoded;
 use crate::decoder::render::{Understood, rejected, to_json};
 use crate::decoder::stream::{Item, Stream};
+use crate::decoder::{Decoded, Options};
 use crate::event::{Event, Provenance};
 use crate::identity::dictionary::{Dictionary, clean};
 use crate::observation::Evidence;
@@ -59,7 +59,8 @@ pub fn run(command: Decode) -> Result<(), Failure> {
         let path = Path::new(path);
         let mut input = replay::open(path).map_err(|error| error.to_string())?;
         let mut attributor = Attributor::new(rulebook.inventory.clone(), rulebook.rules.clone(), dictionary.clone());
-        let mut stream = Stream::new(reading.format, reading.options.clone(), 0);
+        let options = Options { written: input.written(), ..reading.options.clone() };
+        let mut stream = Stream::new(reading.format, options, 0);
         let mut printer = Printer {
             out: Box::new(BufWriter::new(std::io::stdout().lock())),
             partition: replay::partition("decode", path),

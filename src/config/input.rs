@@ -213,6 +213,8 @@ fn options(section: &Section<'_>, base: &Base<'_>) -> FormatOptions {
         zone: section.parsed("timezone", value::zone),
         log_line_prefix: section.text("log_line_prefix").map(|t| t.value.to_owned()),
         mapping: mapped.then(|| JsonMapping { fields: fields.unwrap_or_default(), envelope, inner }),
+        envelope: None,
+        written: None,
     }
 }
 

@@ -51,6 +51,10 @@ pub struct FormatOptions {
     pub log_line_prefix: Option<String>,
     /// Where the generic JSON decoder finds each field.
     pub mapping: Option<JsonMapping>,
+    /// Name of the envelope that every record comes in, where that is known beforehand (a syslog listener). `None`: detected.
+    pub envelope: Option<&'static str>,
+    /// When the log was written to last, as far as whoever reads it knows: time stamps without a year are not later.
+    pub written: Option<crate::event::Time>,
 }
 
 /// Field of the event -> JSON pointer (RFC 6901) into the record; `principal = "/user/name"`.

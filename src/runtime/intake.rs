@@ -7,7 +7,7 @@ use super::rulebook::Rulebook;
 use crate::config;
 use crate::decoder::stream::{Item, Legacy, Stream};
 use crate::decoder::{self, Decoded, Options};
-use crate::event::Kind;
+use crate::event::{Kind, Time};
 use crate::identity::dictionary::Dictionary;
 use crate::observation::{Evidence, Observation};
 use crate::observe::Attributor;
@@ -73,6 +73,8 @@ pub struct Intake {
     stored: BTreeMap<String, (u64, Vec<u8>)>,
     /// Open sessions at the end of logs that are closed, by source and log, for the file that follows after a rotation.
     ended: BTreeMap<(String, String), Legacy>,
+    /// When the logs that begin now were written to last.
+    written: Option<Time>,
 }
 
 impl Intake {
@@ -83,7 +85,13 @@ impl Intake {
             attributor: Attributor::new(rulebook.inventory.clone(), rulebook.rules.clone(), dictionary),
             stored: BTreeMap::new(),
             ended: BTreeMap::new(),
+            written: None,
         }
+    }
+
+    /// When the logs were written to last that are read from now on.
+    pub fn set_written(&mut self, written: Option<Time>) {
+        self.written = written;
     }
 
     /// How the bytes of a source that is not in the configuration are to be read.
@@ -123,7 +131,8 @@ impl Intake {
         let key = &chunk.partition.key;
         if !self.lanes.contains_key(key) {
             let reading = self.readings.get(&chunk.partition.source).cloned().unwrap_or_default();
-            let mut stream = Stream::new(reading.format, reading.options, chunk.offset);
+            let options = Options { written: self.written, ..reading.options };
+            let mut stream = Stream::new(reading.format, options, chunk.offset);
             // State belongs to its offset: a source that begins elsewhere begins afresh.
             match self.stored.remove(key) {
                 Some((offset, state)) if offset == chunk.offset => stream.restore(&state),

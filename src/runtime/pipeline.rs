@@ -132,6 +132,7 @@ impl IntakeThread {
             let waited = self.clock.monotonic() - last_barrier;
             let ended = match self.deliveries.recv_timeout(EPOCH.saturating_sub(waited).min(Duration::from_millis(200))) {
                 Ok(delivery) => {
+                    self.intake.set_written(Some(self.clock.now()));
                     self.intake.take(&delivery, &mut out, &mut self.meter);
                     // What has queued up meanwhile goes along in the same batch.
                     for delivery in self.deliveries.try_iter().take(15) {

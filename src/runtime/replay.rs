@@ -120,6 +120,9 @@ impl Lane {
             if !bytes.is_empty() {
                 let len = bytes.len() as u64;
                 let chunk = Chunk { partition: self.partition.clone(), offset: self.offset, bytes, message: false };
+                if self.offset == 0 {
+                    self.intake.set_written(self.input.written());
+                }
                 self.offset += len;
                 self.intake.take(&Delivery::Chunk(chunk), &mut out, &mut self.tally);
             } else if error.is_none() {

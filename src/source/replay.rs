@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Chunk, Delivery, Ended, Gap, Outlet, Source, Stop, Trouble};
+use crate::event::Time;
 use crate::position::Partition;
 
 /// Bytes of one chunk (the last of an input is shorter).
@@ -52,6 +53,7 @@ pub struct Input {
     compressed: bool,
     limits: Limits,
     given: u64,
+    written: Option<Time>,
 }
 
 /// Opens a file, or standard input for `-`.
@@ -63,8 +65,8 @@ pub fn open(path: &Path) -> io::Result<Input> {
 pub fn open_within(path: &Path, limits: Limits) -> io::Result<Input> {
     let name = path.display().to_string();
     let said = |error: io::Error| io::Error::new(error.kind(), format!("cannot read {name}: {error}{}", advice(&name, error.kind())));
-    let (raw, total): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
-        (Box::new(io::stdin()), None)
+    let (raw, total, written): (Box<dyn Read + Send>, _, _) = if path == Path::new("-") {
+        (Box::new(io::stdin()), None, None)
     } else {
         let file = File::open(path).map_err(said)?;
         let meta = file.metadata().map_err(said)?;
@@ -72,7 +74,8 @@ pub fn open_within(path: &Path, limits: Limits) -> io::Result<Input> {
             let message = format!("cannot read {name}: it is a directory; name the files in it, as in {name}/*.log");
             return Err(io::Error::new(io::ErrorKind::IsADirectory, message));
         }
-        (Box::new(file), meta.is_file().then_some(meta.len()))
+        let written = meta.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        (Box::new(file), meta.is_file().then_some(meta.len()), written)
     };
     let progress = Arc::new(Progress { read: AtomicU64::new(0), total });
     let counted = Counted { reader: raw, progress: progress.clone() };
@@ -89,7 +92,8 @@ pub fn open_within(path: &Path, limits: Limits) -> io::Result<Input> {
     } else {
         (Box::new(buffered), false)
     };
-    Ok(Input { name, reader, progress, compressed, limits, given: 0 })
+    let written = written.and_then(|since| i64::try_from(since.as_micros()).ok()).map(Time);
+    Ok(Input { name, reader, progress, compressed, limits, given: 0, written })
 }
 
 /// What to do about an input that cannot be opened; empty where the error says it all.
@@ -116,6 +120,11 @@ fn foreign(start: &[u8]) -> Option<(&'static str, &'static str)> {
 }
 
 impl Input {
+    /// When the file was written to last; unknown for a stream.
+    pub fn written(&self) -> Option<Time> {
+        self.written
+    }
+
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
     }

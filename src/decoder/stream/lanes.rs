@@ -133,13 +133,19 @@ pub(super) struct Choice {
 
 /// The envelopes that the sample consists of, if it does and a known format is inside.
 pub(super) fn choose(sample: &[u8], wanted: Option<&'static Format>, options: &Options) -> Option<Choice> {
-    look(sample, true, wanted, options, 0)
+    let found = look(sample, true, wanted, options, 0);
+    let Some(told) = options.envelope.and_then(envelope::by_name) else { return found };
+    // Nobody chooses it by sending something else first.
+    found.filter(|found| found.kinds.first().is_some_and(|kind| kind.name == told.name)).or_else(|| {
+        let because = format!("{}, as the source says", told.about);
+        Some(Choice { kinds: vec![told], certainty: 100, because, samples: BTreeMap::new() })
+    })
 }
 
 fn look(sample: &[u8], outer: bool, wanted: Option<&'static Format>, options: &Options, depth: usize) -> Option<Choice> {
     let mut best: Option<Choice> = None;
     for kind in ENVELOPES.iter().filter(|_| depth < DEPTH) {
-        let Some((share, samples)) = open_sample(kind, sample, outer) else { continue };
+        let Some((share, samples)) = open_sample(kind, sample, outer, options) else { continue };
         // Of several logs inside, the surest tells.
         let mut found =
             Choice { kinds: vec![kind], certainty: 15, because: format!("{} with no log inside that is known", kind.about), samples };
@@ -178,10 +184,10 @@ fn look(sample: &[u8], outer: bool, wanted: Option<&'static Format>, options: &O
 }
 
 /// The percentage of the sample's records that are such envelopes (at least half of them, or nothing), and the lines inside, by lane.
-fn open_sample(kind: &Kind, sample: &[u8], outer: bool) -> Option<(u32, BTreeMap<u64, Vec<u8>>)> {
+fn open_sample(kind: &Kind, sample: &[u8], outer: bool, options: &Options) -> Option<(u32, BTreeMap<u64, Vec<u8>>)> {
     /// Envelopes looked at.
     const LOOKED_AT: u32 = 200;
-    let (mut framer, mut envelope) = ((kind.framer)(sample), (kind.open)());
+    let (mut framer, mut envelope) = ((kind.framer)(sample), (kind.open)(options));
     let (mut all, mut good) = (0u32, 0u32);
     let mut samples: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     let mut rest = sample;
@@ -244,7 +250,7 @@ impl Lanes {
 
     fn empty(kinds: Vec<&'static Kind>, wanted: Option<&'static Format>, options: Options) -> Self {
         Lanes {
-            envelopes: kinds.iter().map(|kind| (kind.open)()).collect(),
+            envelopes: kinds.iter().map(|kind| (kind.open)(&options)).collect(),
             kinds,
             wanted,
             options,

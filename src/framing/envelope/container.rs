@@ -23,7 +23,7 @@ pub const DOCKER: Kind = Kind {
     about: "Docker's json-file log driver",
     forgeable: false,
     framer: |_| Box::new(Lines::new()),
-    open: || Box::new(Docker),
+    open: |_| Box::new(Docker),
 };
 
 pub const CRI: Kind = Kind {
@@ -31,7 +31,7 @@ pub const CRI: Kind = Kind {
     about: "container logs of Kubernetes",
     forgeable: false,
     framer: |_| Box::new(Lines::new()),
-    open: || Box::new(Cri),
+    open: |_| Box::new(Cri),
 };
 
 struct Docker;

@@ -9,6 +9,7 @@ use bstr::BStr;
 use bumpalo::Bump;
 
 use super::Framer;
+use crate::config::FormatOptions;
 use crate::event::Time;
 
 pub mod container;
@@ -35,7 +36,7 @@ pub struct Kind {
     /// Finds the envelopes. The sample is the start of the log.
     pub framer: fn(sample: &[u8]) -> Box<dyn Framer>,
     /// What opens them; one for each partition.
-    pub open: fn() -> Box<dyn Envelope>,
+    pub open: fn(options: &FormatOptions) -> Box<dyn Envelope>,
 }
 
 impl std::fmt::Debug for Kind {
