@@ -206,6 +206,15 @@ pub enum Dialect {
     None,
 }
 
+/// A database user that a credential broker (Vault, OpenBao) has just made: the account, and for whom it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease<'a> {
+    pub account: &'a BStr,
+    /// Display name of the broker's token that asked for it.
+    pub display: &'a BStr,
+    pub role: &'a BStr,
+}
+
 /// One record, understood. Absent values are `None`, empty text is `Some("")` only where the log says so.
 #[derive(Debug, Clone)]
 pub struct Event<'a> {
@@ -232,6 +241,8 @@ pub struct Event<'a> {
     pub rows: Option<u64>,
     /// Microseconds.
     pub duration_us: Option<u64>,
+    /// The generated database user that the record hands out by name.
+    pub lease: Option<&'a Lease<'a>>,
     /// Why this record may be the work of a client that writes into the log; such an event names no token.
     pub suspect: Option<&'static str>,
     /// The statement (or the record) was cut by the server or by our size limit.
@@ -258,6 +269,7 @@ impl<'a> Event<'a> {
             code: None,
             rows: None,
             duration_us: None,
+            lease: None,
             suspect: None,
             truncated: false,
         }

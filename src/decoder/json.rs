@@ -21,8 +21,9 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record, by_name, detect};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
 
-mod fields;
-mod pick;
+pub mod fields;
+pub mod pick;
+pub mod sample;
 
 use fields::{Field, SLOTS};
 use pick::{Picked, Places};

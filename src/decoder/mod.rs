@@ -37,6 +37,7 @@ impl<'a> Record<'a> {
 
 /// What became of one record; records = events + rejects + skips.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // handed on at once, never kept; a box would be an allocation for each record
 pub enum Decoded<'a> {
     Event(Event<'a>),
     /// It should have been an event and could not be read. The reason is a short fixed word group, also a metric label.
@@ -105,11 +106,18 @@ impl Guess {
     }
 }
 
+pub mod aws_cloudtrail;
+pub mod hoop_audit;
 pub mod json;
 pub mod mariadb_audit;
 pub mod mongodb;
 pub mod postgres;
 pub mod render;
+pub mod secret_server;
+pub mod teleport_audit;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod vault_audit;
 
 /// All formats. Detection takes the highest certainty; of equals the first.
 #[rustfmt::skip]
@@ -122,6 +130,11 @@ pub static FORMATS: &[Format] = &[
     mongodb::audit::FORMAT,
     mongodb::atlas::FORMAT,
     mongodb::text::FORMAT,
+    vault_audit::FORMAT,
+    teleport_audit::FORMAT,
+    hoop_audit::FORMAT,
+    aws_cloudtrail::FORMAT,
+    secret_server::FORMAT,
     json::FORMAT,
 ];
 

@@ -20,7 +20,6 @@ const NOT_LOGS: &[(&str, &str)] = &[
 
 /// Folders whose formats are being worked on: complaints about them do not fail the test yet.
 pub const NOT_YET: &[&str] = &[
-    "aws_cloudtrail/",
     "aws_das/",
     "cassandra/",
     "cockroachdb/",
@@ -55,16 +54,22 @@ pub const NOT_YET: &[&str] = &[
     "redis_log/",
     "redis_monitor/",
     "saphana/",
-    "secret_server/",
     "snowflake/",
     "syslog/",
-    "teleport/",
-    "vault_audit/",
     "zeek_mysql/",
 ];
 
 /// Differences that we stand by: a part of the path, the field (or `records`), and why.
-pub const ALLOWED: &[(&str, &str, &str)] = &[];
+pub const ALLOWED: &[(&str, &str, &str)] = &[
+    ("aws_s3_honeybucketlogs.AWS_S3_HoneyBucketLogs.csv", "records", "an analyst's own CSV, identities as Python's dictionaries"),
+    ("aws-cloudtrail-user-guide__docs-events", "records", "nine of its objects are answers of the API, no events"),
+    (
+        "panther-analysis__cloudtrail_rules",
+        "records",
+        "25 test objects are no records as AWS writes them: no time, no name, keys in lower case",
+    ),
+    ("panther-analysis__gravitational_teleport_rules", "records", "one test object has 000 seconds"),
+];
 
 pub fn how(path: &str) -> How {
     if let Some((_, reason)) = NOT_LOGS.iter().find(|(part, _)| path.contains(part)) {
@@ -73,5 +78,15 @@ pub fn how(path: &str) -> How {
     if path.starts_with("pgaudit/") || path.starts_with("mariadb_server_audit/") && path.ends_with(".result") {
         return How::Extract(|log| log.to_vec(), FormatOptions::default());
     }
+    if path.starts_with("secret_server/") {
+        return How::Extract(originals, FormatOptions::default());
+    }
     How::Log(FormatOptions::default())
+}
+
+/// The lines that stand in a test's `events[].event.original`.
+fn originals(file: &[u8]) -> Vec<u8> {
+    let json: serde_json::Value = serde_json::from_slice(file).expect("JSON");
+    let lines = json["events"].as_array().into_iter().flatten().filter_map(|event| event["event"]["original"].as_str());
+    lines.map(|line| format!("{line}\n")).collect::<String>().into_bytes()
 }

@@ -131,7 +131,7 @@ pub fn text<'a>(value: Value<'a>, arena: &'a Bump) -> Option<&'a BStr> {
                 "false"
             }
         }
-        Value::List(_) => return None,
+        Value::List(_) | Value::Raw(_) => return None,
     };
     Some(BStr::new(text.as_bytes()))
 }
@@ -183,7 +183,7 @@ pub fn time(value: Value<'_>, stamps: &mut Timestamps) -> Option<Time> {
             (microseconds.abs() < 9e18).then(|| Time(microseconds.round() as i64))
         }
         Value::Text(text) => text_time(text.trim(), stamps),
-        Value::Bool(_) | Value::List(_) => None,
+        Value::Bool(_) | Value::List(_) | Value::Raw(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use bstr::BStr;
 use bumpalo::Bump;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A value that was asked for. `null` and empty text count as absent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +16,8 @@ pub enum Value<'a> {
     Bool(bool),
     /// The texts of an array.
     List(&'a [&'a BStr]),
+    /// Whatever stands there, as JSON ([`Places::raw`]).
+    Raw(&'a str),
 }
 
 /// The wanted places of an object, as a tree of keys.
@@ -24,9 +26,30 @@ pub struct Places {
     children: HashMap<Box<str>, Places>,
     /// Number of the wanted value that may stand here, and its rank: of several places that hold one, the lowest rank wins.
     slot: Option<(usize, usize)>,
+    /// The value is wanted as it is written.
+    raw: bool,
 }
 
 impl Places {
+    /// The places of `pointers`, each with the slot of its value; of several places of one slot the first that holds a value wins.
+    pub fn new(pointers: &[(&str, usize)]) -> Self {
+        let mut places = Places::default();
+        for (rank, (pointer, slot)) in pointers.iter().enumerate() {
+            places.add(pointer, *slot, rank);
+        }
+        places
+    }
+
+    /// The value at a pointer that was added is wanted as it is written, whatever it is.
+    pub fn raw(mut self, pointer: &str) -> Self {
+        let mut place = &mut self;
+        for key in pointer.split('/').skip(1) {
+            place = place.children.entry(key.into()).or_default();
+        }
+        place.raw = true;
+        self
+    }
+
     /// Adds a JSON pointer (RFC 6901). The first value that claims a place keeps it.
     pub fn add(&mut self, pointer: &str, slot: usize, rank: usize) {
         let mut place = self;
@@ -51,6 +74,42 @@ impl<'a> Picked<'a> {
         self.values.get(slot).copied().flatten().map(|(_, value)| value)
     }
 
+    /// The text in a slot; `None` where there is something else.
+    pub fn text(&self, slot: usize) -> Option<&'a BStr> {
+        match self.get(slot)? {
+            Value::Text(text) => Some(BStr::new(text.as_bytes())),
+            _ => None,
+        }
+    }
+
+    /// The text in a slot, or the word for a number or truth value.
+    pub fn word(&self, slot: usize, arena: &'a Bump) -> Option<&'a BStr> {
+        super::fields::text(self.get(slot)?, arena)
+    }
+
+    /// The texts in a slot: those of an array, or the one that stands there.
+    pub fn list(&self, slot: usize, arena: &'a Bump) -> &'a [&'a BStr] {
+        match self.get(slot) {
+            Some(Value::List(list)) => list,
+            Some(Value::Text(text)) => arena.alloc_slice_copy(&[BStr::new(text.as_bytes())]),
+            _ => &[],
+        }
+    }
+
+    /// The whole number in a slot, also where it is written as text.
+    pub fn number(&self, slot: usize) -> Option<i64> {
+        match self.get(slot)? {
+            Value::Integer(number) => Some(number),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The count in a slot.
+    pub fn count(&self, slot: usize) -> Option<u64> {
+        super::fields::count(self.get(slot)?)
+    }
+
     fn put(&mut self, (slot, rank): (usize, usize), value: Value<'a>) {
         let Some(place) = self.values.get_mut(slot) else { return };
         match place {
@@ -63,11 +122,16 @@ impl<'a> Picked<'a> {
 
 /// Reads `record`, which must be one JSON object and nothing else.
 pub fn pick<'a>(record: &'a str, places: &Places, slots: usize, arena: &'a Bump) -> Result<Picked<'a>, serde_json::Error> {
+    let (picked, end) = pick_head(record, places, slots, arena);
+    end.map(|()| picked)
+}
+
+/// As [`pick`], with what stood before the place where `record` is no JSON any more (it was cut).
+pub fn pick_head<'a>(record: &'a str, places: &Places, slots: usize, arena: &'a Bump) -> (Picked<'a>, Result<(), serde_json::Error>) {
     let mut picked = Picked { values: vec![None; slots], twice: false };
     let mut json = serde_json::Deserializer::from_str(record);
-    At { place: places, picked: &mut picked, arena, top: true }.deserialize(&mut json)?;
-    json.end()?;
-    Ok(picked)
+    let end = At { place: places, picked: &mut picked, arena, top: true }.deserialize(&mut json).and_then(|()| json.end());
+    (picked, end)
 }
 
 struct At<'s, 'a> {
@@ -94,6 +158,10 @@ impl<'a> DeserializeSeed<'a> for At<'_, 'a> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
+        if self.place.raw {
+            let value = <&serde_json::value::RawValue>::deserialize(json)?;
+            return self.put(Value::Raw(value.get()));
+        }
         if self.place.slot.is_none() && self.place.children.is_empty() {
             return json.deserialize_ignored_any(IgnoredAny).map(drop);
         }
