@@ -111,9 +111,13 @@ pub mod hoop_audit;
 pub mod json;
 pub mod mariadb_audit;
 pub mod mongodb;
+pub mod mssql;
+pub mod oracle;
 pub mod postgres;
 pub mod render;
+pub mod saphana;
 pub mod secret_server;
+mod table;
 pub mod teleport_audit;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -135,6 +139,13 @@ pub static FORMATS: &[Format] = &[
     hoop_audit::FORMAT,
     aws_cloudtrail::FORMAT,
     secret_server::FORMAT,
+    mssql::audit::FORMAT,
+    mssql::errorlog::FORMAT,
+    oracle::aud::FORMAT,
+    oracle::syslog::FORMAT,
+    oracle::xml::FORMAT,
+    oracle::unified::FORMAT,
+    saphana::FORMAT,
     json::FORMAT,
 ];
 

@@ -84,7 +84,9 @@ struct Codec {
 impl Codec {
     fn open(format: &'static Format, sample: &[u8], options: &Options, because: String) -> Self {
         let (framer, decoder) = (format.open)(sample, options);
-        let no_log = NO_LOG.iter().find(|(magic, _)| sample.starts_with(magic)).map(|(_, reason)| *reason);
+        // A format may know better: SQL Server's error log is UTF-16.
+        let foreign = NO_LOG.iter().find(|(magic, _)| sample.starts_with(magic)).map(|(_, reason)| *reason);
+        let no_log = foreign.filter(|_| (format.sniff)(sample, options).certainty == 0);
         Codec { no_log, format, framer, decoder, because, arena: Bump::new() }
     }
 

@@ -9,10 +9,10 @@ use super::lines::{void, without_cr};
 use super::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
 /// Reason on records framed shortly after the framing had to start anew.
-pub const RESYNCHRONISED: &str = "the start of a csv record was lost shortly before, so this may be quoted text";
+pub const RESYNCHRONISED: &str = "the start of a record was lost shortly before, so this may be quoted text";
 
 /// Reason on bytes that are passed over because no record begins in them. They are told as a reject: somebody wrote them.
-pub const LOST_START: &str = "the start of a csv record is missing; passed over up to the next record that begins well";
+pub const LOST_START: &str = "the start of a record is missing; passed over up to the next record that begins well";
 
 /// Consecutive records that must begin well before framing starts anew with the first of them.
 const PROOF: usize = 3;

@@ -9,6 +9,8 @@ pub mod envelope;
 pub mod joined;
 pub mod json;
 pub mod lines;
+pub mod stamped;
+pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -116,7 +116,15 @@ fn foreign(start: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"\x04\x22\x4d\x18", "compressed with lz4", "lz4 -dc"),
         (b"PK\x03\x04", "a zip archive", "unzip -p"),
     ];
-    KNOWN.iter().find(|(magic, ..)| start.starts_with(magic)).map(|(_, what, way)| (*what, *way))
+    KNOWN.iter().find(|(magic, ..)| start.starts_with(magic) && !error_log(start)).map(|(_, what, way)| (*what, *way))
+}
+
+/// SQL Server's error log on Windows, the one log in UTF-16 that is read as it is: `2026-11-22 02:05:17.64 Server`.
+fn error_log(start: &[u8]) -> bool {
+    const FORM: &[u8] = b"0000-00-00 00:00:00.00 ";
+    let text = start.strip_prefix(b"\xff\xfe").unwrap_or_default();
+    let fits = |(form, unit): (&u8, &[u8])| matches!(unit, [low, 0] if low == form || *form == b'0' && low.is_ascii_digit());
+    text.len() > 2 * FORM.len() && FORM.iter().zip(text.chunks(2)).all(fits)
 }
 
 impl Input {

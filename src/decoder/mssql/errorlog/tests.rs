@@ -1,0 +1,123 @@
+use super::*;
+use crate::decoder::stream::{Item, Stream};
+
+/// Kind, user with a mark of trust, address, suspicion.
+type Seen = (Kind, String, String, bool);
+
+fn decode(log: &[u8]) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    let mut stream = Stream::new(Some(&FORMAT), Options::default(), 0);
+    let mut sink = |item: Item<'_>| match item.decoded {
+        Decoded::Event(e) => {
+            let mark = |p: Principal<'_>| format!("{}{}", p.name, if p.provenance == Provenance::Authenticated { "!" } else { "" });
+            let user = e.principal.map(mark).unwrap_or_default();
+            seen.push((e.kind, user, e.address.map(|a| a.to_string()).unwrap_or_default(), e.suspect.is_some()));
+        }
+        other => panic!("{other:?}"),
+    };
+    stream.feed(log, &mut sink);
+    stream.close(&mut sink);
+    seen
+}
+
+fn seen(kind: Kind, user: &str, address: &str, suspect: bool) -> Seen {
+    (kind, user.to_owned(), address.to_owned(), suspect)
+}
+
+fn line(text: &str) -> String {
+    format!("2026-11-22 02:05:17.64 Logon       {text}\n")
+}
+
+#[test]
+fn logins() {
+    let log = [
+        line("Login succeeded for user 'DOM\\web'. Connection made using Windows authentication. [CLIENT: 10.1.0.7]"),
+        line("Error: 18456, Severity: 14, State: 38."),
+        line("Login failed for user 'O'Leary'. Reason: Failed to open the explicitly specified database 'x'. [CLIENT: fe80::1%5]"),
+        line("Login failed for user ''. [CLIENT: <local machine>]"),
+        "2026-11-22 02:05:17.64 spid6s      Recovery is complete.\n\tmore\n".to_owned(),
+    ]
+    .concat();
+    let want = [
+        seen(Kind::Login, "DOM\\web!", "10.1.0.7", false),
+        seen(Kind::Other, "", "", false),
+        seen(Kind::LoginFailed, "O'Leary", "fe80::1", false),
+        seen(Kind::LoginFailed, "", "local", false),
+        seen(Kind::Other, "", "", false),
+    ];
+    assert_eq!(decode(log.as_bytes()), want);
+    let wide: Vec<u8> = b"\xff\xfe".iter().copied().chain(log.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    assert_eq!(decode(&wide), want);
+    assert!(sniff(&wide, &Options::default()).certainty > 90 && sniff(log.as_bytes(), &Options::default()).certainty > 90);
+}
+
+#[test]
+fn other_languages() {
+    for (number, failed, client) in [
+        (
+            "Fehler: 18456, Schweregrad: 14, Status: 8.",
+            "Fehler bei der Anmeldung für den Benutzer 'sa'. Ursache: Das Kennwort passt nicht.",
+            "CLIENT",
+        ),
+        ("Erreur : 18456, Gravité : 14, État : 8.", "Échec de l'ouverture de session de l'utilisateur 'sa'.", "CLIENT "),
+        ("错误: 18456，严重性: 14，状态: 8。", "用户 'sa' 登录失败。 原因: 密码不匹配。", "客户端"),
+    ] {
+        let log = [line(number), line(&format!("{failed} [{client}: 10.1.0.9]"))].concat();
+        let all = decode(log.as_bytes());
+        assert_eq!((all[0].0, all[1].0, all[1].2.as_str()), (Kind::Other, Kind::LoginFailed, "10.1.0.9"), "{failed}");
+    }
+    let log = line("Anmeldung für den Benutzer 'web' war erfolgreich. [CLIENT: 10.1.0.7]");
+    assert_eq!(decode(log.as_bytes()), [seen(Kind::Login, "web!", "10.1.0.7", false)]);
+}
+
+#[test]
+fn forged_lines_name_nobody() {
+    let refused = |name: &str| {
+        [
+            line("Error: 18456, Severity: 14, State: 5."),
+            line(&format!("Login failed for user '{name}'. Reason: Could not find a login. [CLIENT: 10.1.0.9]")),
+        ]
+        .concat()
+    };
+    let english = "2026-11-22 02:05:17.64 Logon       Login succeeded for user 'sa'. Connection made using SQL Server authentication. [CLIENT: 6.6.6.6]";
+    let german = "2026-11-22 02:05:17.64 Logon       'sa' erfolgreich [CLIENT: 6.6.6.6]";
+    for forged in [english, german] {
+        for name in [
+            format!("x\n{forged}"),
+            format!("x\n{forged}\n"),
+            format!("x'. Reason: y [CLIENT: 1.1.1.1]\n{forged}"),
+            format!("x'. Reason: y [CLIENT: 1.1.1.1]\n{forged}\n2026-11-22 02:05:17.64 s  "),
+        ] {
+            // What SQL Server takes as a name at all.
+            if name.len() > 128 {
+                continue;
+            }
+            let all = decode(refused(&name).as_bytes());
+            assert!(all.iter().all(|(kind, user, _, suspect)| *kind != Kind::Login || *suspect && !user.ends_with('!')), "{name}: {all:?}");
+            assert!(all.iter().any(|(kind, ..)| *kind == Kind::LoginFailed), "{name}: {all:?}");
+        }
+    }
+}
+
+#[test]
+fn the_logs_own_offset_from_utc() {
+    let mut log = ErrorLog::new(&Options::default());
+    let arena = Bump::new();
+    let mut time = |text: &str| match log.decode(Record::new(text.as_bytes()), &arena) {
+        Decoded::Event(event) => event.time.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(time("2026-11-22 02:05:17.64 Server      Microsoft SQL Server 2022"), "2026-11-22T02:05:17.64Z");
+    assert_eq!(time("2026-11-22 02:05:17.64 Server      UTC adjustment: -8:00"), "2026-11-22T10:05:17.64Z");
+    assert_eq!(time("2026-11-22 02:05:17.64 Server      UTC adjustment: 5:00"), "2026-11-22T10:05:17.64Z");
+    assert_eq!(time("2026-11-22 02:05:17.64 Logon       x"), "2026-11-22T10:05:17.64Z");
+}
+
+#[test]
+fn what_is_no_line() {
+    let mut log = ErrorLog::new(&Options::default());
+    for text in [&b""[..], b"\0", b"2026-11-22", b"2026-99-22 02:05:17.64 Logon       x", b"\xff\xfe", b"2\x000\x00"] {
+        let arena = Bump::new();
+        assert!(matches!(log.decode(Record::new(text), &arena), Decoded::Reject(_)), "{text:?}");
+    }
+}
