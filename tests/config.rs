@@ -255,9 +255,11 @@ fn files_that_cannot_be_read_are_named() {
 #[test]
 fn the_example_inventory_in_deploy_is_accepted() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/tokens.toml");
-    let inventory = tokenwatch::identity::inventory::Inventory::load(&path).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    use tokenwatch::identity::inventory::{Inventory, Who};
+    let inventory = Inventory::load(&path).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let token = |user: &str, database: &str| {
-        let index = inventory.resolve(user.into(), Some(database.into()), None, None)?;
+        let who = Who { user: user.into(), database: Some(database.into()), address: None, client: None, tags: None };
+        let index = inventory.resolve(&who)?;
         Some(inventory.get(index)?.name.as_str())
     };
     assert_eq!(token("billing_svc", "app"), Some("billing"));

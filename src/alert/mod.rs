@@ -10,6 +10,7 @@ pub use crate::severity::Severity;
 pub mod explain;
 pub mod gap;
 pub mod group;
+pub mod share;
 
 /// Where a record that proves a finding stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,8 @@ use super::{ConfigArg, Failure, count, say};
 use crate::decoder::render::{Understood, rejected, to_json};
 use crate::decoder::stream::{Item, Stream};
 use crate::decoder::{Decoded, Options};
-use crate::event::{Event, Provenance};
+use crate::event::{Event, Outcome, Provenance};
+use crate::identity::claims::{Tags, application};
 use crate::identity::dictionary::{Dictionary, clean};
 use crate::observation::Evidence;
 use crate::observe::Attributor;
@@ -107,6 +108,41 @@ fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// The fields of an event that the record gives, in the order of [`crate::decoder::guide::FIELDS`], each with how far it may be believed.
+fn fields(event: &Event<'_>) -> Vec<(&'static str, String)> {
+    let objects: Vec<String> = event.objects.iter().map(ToString::to_string).collect();
+    let given = [
+        ("time", Some(event.time.to_string())),
+        ("principal", event.principal.map(|p| format!("{} ({})", p.name, word(p.provenance)))),
+        ("address", event.address.map(|a| format!("{a} (observed)"))),
+        ("port", event.port.map(|p| format!("{p} (observed)"))),
+        ("database", event.database.map(ToString::to_string)),
+        ("client", event.client.map(|c| format!("\"{c}\" (claimed)"))),
+        ("session", event.session.map(ToString::to_string)),
+        // Its literals stay inside; the shape is shown further down.
+        ("statement", event.statement.map(|s| format!("{} bytes (claimed)", s.len()))),
+        ("operation", event.operation.map(|op| op.to_string())),
+        ("objects", (!objects.is_empty()).then(|| objects.join(", "))),
+        ("outcome", (event.outcome != Outcome::Unknown).then(|| word(event.outcome))),
+        ("code", event.code.map(ToString::to_string)),
+        ("rows", event.rows.map(|r| r.to_string())),
+        ("duration", event.duration_us.map(|us| format!("{} ms", us as f64 / 1000.0))),
+        ("kind", Some(word(event.kind))),
+    ];
+    given.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
+}
+
+/// What the client says of itself behind a pooler: its application's name without the pooler's part, and the tags of a comment.
+fn claims(event: &Event<'_>) -> Option<String> {
+    let mut said = Vec::new();
+    if let Some((name, Some(host))) = event.client.map(application) {
+        said.push(format!("application {name}, through a pooler from {host}"));
+    }
+    let tags = event.statement.map(|statement| Tags::of(statement, event.dialect)).unwrap_or_default();
+    said.extend(tags.iter().map(|(key, value)| format!("comment.{key} {value}")));
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
 fn explain_reject(item: &Item<'_>, reason: &str, at: &At) -> String {
     let begins = clean(&String::from_utf8_lossy(item.raw.get(..80.min(item.raw.len())).unwrap_or_default()));
     format!(
@@ -166,21 +202,15 @@ impl Printer<'_> {
             line("suspect", format!("{suspect}; it names no token"));
         }
         line("event", format!("{} at {}, outcome {}", word(event.kind), event.time, word(event.outcome)));
-        let mut place = Vec::new();
-        place.extend(event.address.map(|a| format!("address {a} (observed)")));
-        place.extend(event.port.map(|p| format!("port {p}")));
-        place.extend(event.database.map(|d| format!("database {d}")));
-        place.extend(event.client.map(|c| format!("client \"{c}\" (claimed)")));
-        place.extend(event.session.map(|s| format!("session {s}")));
-        place.extend(event.code.map(|c| format!("code {c}")));
-        place.extend(event.rows.map(|r| format!("{r} rows")));
-        place.extend(event.duration_us.map(|us| format!("{} ms", us as f64 / 1000.0)));
-        if !place.is_empty() {
-            line("fields", place.join(", "));
+        for (field, value) in fields(event) {
+            let place = item.format.guide.field(field).map(|place| format!("  <- {}", place.replace('`', ""))).unwrap_or_default();
+            line(field, format!("{value}{place}"));
         }
-        match event.principal {
-            None => line("principal", "none: this record is no act of a token".to_owned()),
-            Some(p) => line("principal", format!("{} ({})", p.name, word(p.provenance))),
+        if event.principal.is_none() {
+            line("principal", "none: this record is no act of a token".to_owned());
+        }
+        if let Some(claims) = claims(event) {
+            line("claims", format!("{claims} (they narrow a user where the inventory says so)"));
         }
         let meaning = self.attributor.meaning(event);
         let shape = meaning.shape.clone();
@@ -196,7 +226,9 @@ impl Printer<'_> {
             None => line("token", "none".to_owned()),
             Some(seen) => {
                 let how = if seen.acting { "acting" } else { "only claimed: somebody acted against it, it did not act" };
-                line("token", format!("{} ({how})", self.dictionary.token(seen.token)));
+                let generated = self.attributor.attribute(event).is_some_and(|who| who.generated);
+                let lease = if generated { "; the account was generated for it" } else { "" };
+                line("token", format!("{} ({how}{lease})", self.dictionary.token(seen.token)));
                 if !seen.violations.is_empty() {
                     let broken = [
                         (crate::observation::Violations::NETWORK, "networks"),

@@ -331,6 +331,12 @@ impl<'a> Section<'a> {
         built
     }
 
+    /// All keys with their texts, whatever they are called.
+    pub fn any_texts(&self) -> Vec<(&'a str, Spot<&'a str>)> {
+        let keys: Vec<&str> = self.table.iter().map(|(key, _)| key.get_ref().as_ref()).collect();
+        self.free_texts(&keys)
+    }
+
     /// All keys with their texts, for a table whose keys are free; `known` names them for suggestions.
     pub fn free_texts(&self, known: &[&str]) -> Vec<(&'a str, Spot<&'a str>)> {
         self.forgive_unknown();

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bstr::{BStr, BString};
 use ipnet::IpNet;
 
+use super::claims::{Tags, application};
 use super::hours::Hours;
+use super::lease::Template;
 use crate::config::file::{self, Section};
 use crate::config::glob::{Glob, ObjectGlob};
 use crate::config::problem::{Problem, suggest};
@@ -25,6 +27,9 @@ pub struct Inventory {
     globs: Vec<usize>,
     by_name: HashMap<String, usize, foldhash::fast::FixedState>,
     canary_objects: Vec<ObjectGlob>,
+    leases: Vec<Template>,
+    /// Some entry looks at tags in comments.
+    tagged: bool,
 }
 
 /// One declared token.
@@ -63,22 +68,39 @@ pub struct Matcher {
     /// Claimed by the client, so it only ever narrows within a user.
     pub client: Option<Glob>,
     pub address: Option<Networks>,
+    /// As the client, without the address that a pooler appends.
+    pub application: Option<Glob>,
+    /// Tags of the statement's comment; claimed too.
+    pub tags: Vec<(String, Glob)>,
+}
+
+/// What of an event tells whose it is: the first is what the server verified or saw, the rest only narrows.
+#[derive(Debug, Clone, Copy)]
+pub struct Who<'a> {
+    pub user: &'a BStr,
+    pub database: Option<&'a BStr>,
+    pub address: Option<Address<'a>>,
+    pub client: Option<&'a BStr>,
+    pub tags: Option<&'a Tags<'a>>,
 }
 
 impl Matcher {
-    fn matches(&self, user: &BStr, database: Option<&BStr>, client: Option<&BStr>, address: Option<Address<'_>>) -> bool {
+    fn matches(&self, &Who { user, database, address, client, tags }: &Who<'_>) -> bool {
         let given = |glob: &Option<Glob>, text: Option<&BStr>| glob.as_ref().is_none_or(|glob| text.is_some_and(|text| glob.matches(text)));
         self.user.matches(user)
             && given(&self.database, database)
             && given(&self.client, client)
             && self.address.as_ref().is_none_or(|networks| address.is_some_and(|address| networks.contain(address)))
+            && (self.application.is_none() || given(&self.application, client.map(|client| application(client).0)))
+            && self.tags.iter().all(|(key, glob)| tags.and_then(|tags| tags.get(key)).is_some_and(|value| glob.matches(value.as_bytes())))
     }
 
     /// The more of it is given, the more specific it is: number of fields first, then length of the texts.
     fn rank(&self) -> (usize, usize) {
-        let fields = usize::from(self.database.is_some()) + usize::from(self.client.is_some()) + usize::from(self.address.is_some());
-        let weight = |glob: &Option<Glob>| glob.as_ref().map_or(0, Glob::weight);
-        (fields, self.user.weight() + weight(&self.database) + weight(&self.client))
+        let texts = [&self.database, &self.client, &self.application];
+        let fields = texts.iter().filter(|glob| glob.is_some()).count() + usize::from(self.address.is_some()) + self.tags.len();
+        let given = texts.into_iter().flatten().chain(self.tags.iter().map(|(_, glob)| glob));
+        (fields, self.user.weight() + given.map(Glob::weight).sum::<usize>())
     }
 }
 
@@ -184,6 +206,11 @@ impl Inventory {
             });
             let mut inventory = Inventory { path: path.to_owned(), ..Inventory::default() };
             inventory.canary_objects = canary_objects.into_iter().flatten().collect();
+            let leases = top.each("lease", |section| {
+                let template = section.parsed("template", Template::parse);
+                section.require("template", template, "\"svc-{role}-{random:8}\"")
+            });
+            inventory.leases = leases.into_iter().flatten().collect();
             inventory.take_in(top, parsed);
             inventory
         })
@@ -232,6 +259,7 @@ impl Inventory {
                 false => self.globs.push(index),
             }
         }
+        self.tagged = self.entries.iter().any(|entry| !entry.matcher.tags.is_empty());
         // Of equals the first in the file; sorts are stable.
         let rank = |index: &usize| std::cmp::Reverse(self.entries.get(*index).map(|entry| entry.matcher.rank()));
         self.globs.sort_by_key(rank);
@@ -254,9 +282,9 @@ impl Inventory {
     }
 
     /// The entry of this event: exact user names first, then patterns, of several the most specific, of equals the first.
-    pub fn resolve(&self, user: &BStr, database: Option<&BStr>, client: Option<&BStr>, address: Option<Address<'_>>) -> Option<usize> {
-        let fits = |index: &&usize| self.get(**index).is_some_and(|entry| entry.matcher.matches(user, database, client, address));
-        let exact = self.exact.get(user).and_then(|bucket| bucket.iter().find(fits));
+    pub fn resolve(&self, who: &Who<'_>) -> Option<usize> {
+        let fits = |index: &&usize| self.get(**index).is_some_and(|entry| entry.matcher.matches(who));
+        let exact = self.exact.get(who.user).and_then(|bucket| bucket.iter().find(fits));
         exact.or_else(|| self.globs.iter().find(fits)).copied()
     }
 
@@ -271,6 +299,16 @@ impl Inventory {
     /// The entry of this name.
     pub fn by_name(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// Templates of generated accounts.
+    pub fn leases(&self) -> &[Template] {
+        &self.leases
+    }
+
+    /// Whether an entry looks at the tags of comments.
+    pub fn reads_tags(&self) -> bool {
+        self.tagged
     }
 
     /// Any honey table is declared.
@@ -344,12 +382,14 @@ fn entry(section: &Section<'_>, names: &mut HashSet<String>) -> Parsed {
 
 /// Without `match` a token is the user of its name, taken literally.
 fn by_user(name: &str) -> Matcher {
-    Matcher { user: Glob::literal(name), database: None, client: None, address: None }
+    Matcher { user: Glob::literal(name), database: None, client: None, address: None, application: None, tags: Vec::new() }
 }
 
 fn matcher(section: &Section<'_>) -> Option<Matcher> {
     let glob = |key| section.text(key).map(|text| Glob::new(text.value));
-    let (user, database, client) = (glob("user"), glob("database"), glob("client"));
+    let (user, database, client, application) = (glob("user"), glob("database"), glob("client"), glob("application"));
+    let tags = section.inside("comment", |tags| tags.any_texts()).unwrap_or_default();
+    let tags: Vec<(String, Glob)> = tags.into_iter().map(|(key, text)| (key.to_owned(), Glob::new(text.value))).collect();
     let mut address = Networks::default();
     let address = section.parsed("address", |text| address.add(text).map(|()| address));
     let Some(user) = user else {
@@ -363,7 +403,13 @@ fn matcher(section: &Section<'_>) -> Option<Matcher> {
         let advice = "name the user; client is what the client says of itself, so anybody could take this identity";
         section.problem(section.at_key("client"), "\"client\" cannot select a token by itself", advice);
     }
-    Some(Matcher { user, database, client, address })
+    for (key, given) in [("application", application.is_some()), ("comment", !tags.is_empty())] {
+        if given && !user.is_exact() {
+            let advice = "write the user out: with a pattern, one account could take the identity of another by what it says of itself";
+            section.problem(section.at_key(key), format!("\"{key}\" may only narrow one user"), advice);
+        }
+    }
+    Some(Matcher { user, database, client, address, application, tags })
 }
 
 fn networks(section: &Section<'_>, key: &'static str) -> Option<Networks> {
@@ -398,12 +444,13 @@ mod tests {
 
     fn name(inventory: &Inventory, user: &str, database: &str, client: &str, address: &str) -> Option<String> {
         let given = |text: &'static str| (!text.is_empty()).then(|| BStr::new(text));
-        let index = inventory.resolve(
-            user.into(),
-            given(Box::leak(database.to_owned().into_boxed_str())),
-            given(Box::leak(client.to_owned().into_boxed_str())),
-            Address::parse(address.as_bytes()),
-        )?;
+        let index = inventory.resolve(&Who {
+            user: user.into(),
+            database: given(Box::leak(database.to_owned().into_boxed_str())),
+            client: given(Box::leak(client.to_owned().into_boxed_str())),
+            address: Address::parse(address.as_bytes()),
+            tags: None,
+        })?;
         Some(inventory.get(index).unwrap().name.clone())
     }
 

@@ -1,9 +1,11 @@
-//! Identity: declared tokens and their limits (`inventory.rs`, `hours.rs`, `policy.rs`), client software by family (`client.rs`), the
-//! names behind the ids (`dictionary.rs`).
+//! Identity: declared tokens and their limits (`inventory.rs`, `hours.rs`, `policy.rs`), generated accounts (`lease.rs`), what clients say of
+//! themselves behind a pooler (`claims.rs`), client software by family (`client.rs`), the names behind the ids (`dictionary.rs`).
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod claims;
 pub mod client;
 pub mod dictionary;
 pub mod hours;
 pub mod inventory;
+pub mod lease;
 pub mod policy;

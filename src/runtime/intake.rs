@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::rulebook::Rulebook;
+use crate::alert::Alert;
+use crate::alert::share::{self, Share};
 use crate::config;
 use crate::decoder::stream::{Item, Legacy, Stream};
 use crate::decoder::{self, Decoded, Options};
 use crate::event::{Kind, Time};
 use crate::identity::dictionary::Dictionary;
+use crate::identity::lease::Bound;
 use crate::observation::{Evidence, Observation};
 use crate::observe::Attributor;
 use crate::position::Partition;
@@ -33,6 +38,8 @@ impl Reading {
 pub trait Watch {
     /// A record was decoded.
     fn item(&mut self, _partition: &Arc<Partition>, _item: &Item<'_>, _attributed: bool) {}
+    /// The share of a log's statements that name a token has fallen. So many observations of this call come before it.
+    fn fall(&mut self, _alert: Alert, _before: usize) {}
     fn gap(&mut self, _gap: &Gap) {}
     fn trouble(&mut self, _trouble: &Trouble) {}
     fn bytes(&mut self, _partition: &Arc<Partition>, _bytes: usize) {}
@@ -50,6 +57,10 @@ struct Lane {
     /// The log of which it is a file.
     log: String,
     stream: Stream,
+    /// How much of it names a token.
+    share: Share,
+    /// It has handed out accounts by name.
+    leases: bool,
     /// Read to its end; forgotten once that is checkpointed.
     closed: bool,
     /// Something has come since the last checkpoint.
@@ -64,6 +75,30 @@ pub struct Mark {
     pub closed: bool,
 }
 
+/// What is stored with a partition's position.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    layout: u8,
+    stream: Vec<u8>,
+    share: Share,
+    /// Of a log that hands out accounts: which, to whom.
+    bound: Bound,
+}
+
+/// Of [`Kept`]; state of another layout is dropped.
+const LAYOUT: u8 = 1;
+
+/// What a log leaves to its next file.
+type Estate = (Legacy, Share);
+
+impl Lane {
+    fn save(&self, attributor: &Attributor) -> Vec<u8> {
+        let bound = if self.leases { attributor.bound().clone() } else { Bound::default() };
+        let kept = Kept { layout: LAYOUT, stream: self.stream.save(), share: self.share.clone(), bound };
+        postcard::to_stdvec(&kept).unwrap_or_default()
+    }
+}
+
 /// Decodes and attributes what sources deliver.
 pub struct Intake {
     lanes: BTreeMap<String, Lane>,
@@ -72,7 +107,7 @@ pub struct Intake {
     /// State of partitions at the last checkpoint, until their first delivery.
     stored: BTreeMap<String, (u64, Vec<u8>)>,
     /// Open sessions at the end of logs that are closed, by source and log, for the file that follows after a rotation.
-    ended: BTreeMap<(String, String), Legacy>,
+    ended: BTreeMap<(String, String), Estate>,
     /// When the logs that begin now were written to last.
     written: Option<Time>,
 }
@@ -112,7 +147,8 @@ impl Intake {
     /// Forgets all partitions, as a restart of the process would, and keeps their state for sources that start anew.
     pub fn restart(&mut self) {
         for (key, lane) in std::mem::take(&mut self.lanes) {
-            self.stored.insert(key, (lane.stream.offset(), lane.stream.save()));
+            let state = lane.save(&self.attributor);
+            self.stored.insert(key, (lane.stream.offset(), state));
         }
     }
 
@@ -134,25 +170,36 @@ impl Intake {
             let options = Options { written: self.written, ..reading.options };
             let mut stream = Stream::new(reading.format, options, chunk.offset);
             // State belongs to its offset: a source that begins elsewhere begins afresh.
+            let (mut share, mut leases) = (Share::default(), false);
             match self.stored.remove(key) {
-                Some((offset, state)) if offset == chunk.offset => stream.restore(&state),
+                Some((offset, state)) if offset == chunk.offset => {
+                    if let Ok(kept) = postcard::from_bytes::<Kept>(&state)
+                        && kept.layout == LAYOUT
+                    {
+                        stream.restore(&kept.stream);
+                        (share, leases) = (kept.share, !kept.bound.is_empty());
+                        self.attributor.bind(kept.bound);
+                    }
+                }
                 // Sessions that were opened in the file before go on in this one.
                 _ if chunk.offset == 0 && !chunk.message => {
-                    if let Some(sessions) = self.sessions_before(&chunk.partition) {
+                    if let Some((sessions, before)) = self.estate(&chunk.partition) {
                         stream.inherit(sessions);
+                        share = before;
                     }
                 }
                 _ => {}
             }
             let log = Generation::of(&chunk.partition.label).log;
-            let lane = Lane { partition: chunk.partition.clone(), log, stream, closed: false, moved: true };
+            let lane = Lane { partition: chunk.partition.clone(), log, stream, share, leases, closed: false, moved: true };
             self.lanes.insert(key.clone(), lane);
         }
         let Some(lane) = self.lanes.get_mut(key) else { return };
         lane.moved = true;
         watch.bytes(&lane.partition, chunk.bytes.len());
-        let (partition, attributor) = (&lane.partition, &mut self.attributor);
-        let mut sink = |item: Item<'_>| take_item(partition, attributor, &item, out, watch);
+        let attributor = &mut self.attributor;
+        let mut taking = Taking { partition: &lane.partition, log: &lane.log, share: &mut lane.share, leases: &mut lane.leases };
+        let mut sink = |item: Item<'_>| taking.item(attributor, &item, out, watch);
         if chunk.message {
             lane.stream.message(chunk.offset, &chunk.bytes, &mut sink);
         } else {
@@ -160,20 +207,21 @@ impl Intake {
         }
     }
 
-    /// The open sessions of the log of which this partition is the next file.
-    fn sessions_before(&mut self, partition: &Partition) -> Option<Legacy> {
+    /// What the log of which this partition is the next file leaves to it.
+    fn estate(&mut self, partition: &Partition) -> Option<Estate> {
         let log = Generation::of(&partition.label).log;
         let open = self.lanes.values().rev().find(|lane| lane.partition.source == partition.source && lane.log == log);
         let ended = self.ended.remove(&(partition.source.clone(), log));
-        open.and_then(|lane| lane.stream.sessions()).or(ended)
+        open.and_then(|lane| Some((lane.stream.sessions()?, lane.share.clone()))).or(ended)
     }
 
     fn flush(&mut self, partition: &Arc<Partition>, closed: bool, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
         let Some(lane) = self.lanes.get_mut(&partition.key) else { return };
         lane.moved = true;
         lane.closed |= closed;
-        let (partition, attributor) = (&lane.partition, &mut self.attributor);
-        let mut sink = |item: Item<'_>| take_item(partition, attributor, &item, out, watch);
+        let attributor = &mut self.attributor;
+        let mut taking = Taking { partition: &lane.partition, log: &lane.log, share: &mut lane.share, leases: &mut lane.leases };
+        let mut sink = |item: Item<'_>| taking.item(attributor, &item, out, watch);
         if closed {
             lane.stream.close(&mut sink);
             if let Some(sessions) = lane.stream.sessions() {
@@ -181,7 +229,7 @@ impl Intake {
                 if self.ended.len() >= ENDED {
                     self.ended.pop_first();
                 }
-                self.ended.insert((lane.partition.source.clone(), lane.log.clone()), sessions);
+                self.ended.insert((lane.partition.source.clone(), lane.log.clone()), (sessions, lane.share.clone()));
             }
         } else {
             lane.stream.pause(&mut sink);
@@ -193,7 +241,7 @@ impl Intake {
         let mut marks = Vec::new();
         for lane in self.lanes.values_mut().filter(|lane| lane.moved) {
             lane.moved = false;
-            let state = if lane.closed { Vec::new() } else { lane.stream.save() };
+            let state = if lane.closed { Vec::new() } else { lane.save(&self.attributor) };
             marks.push(Mark { partition: lane.partition.clone(), offset: lane.stream.offset(), state, closed: lane.closed });
         }
         self.lanes.retain(|_, lane| !lane.closed);
@@ -201,18 +249,34 @@ impl Intake {
     }
 }
 
-fn take_item(partition: &Arc<Partition>, attributor: &mut Attributor, item: &Item<'_>, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
-    let mut attributed = false;
-    if let Decoded::Event(event) = &item.decoded
-        && event.kind != Kind::Other
-    {
-        let at = Evidence { partition: partition.clone(), offset: item.offset, len: item.len };
-        if let Some(observation) = attributor.observe(event, at, item.forgeable) {
-            attributed = true;
-            out.push(observation);
+/// Where the records of a lane go.
+struct Taking<'a> {
+    partition: &'a Arc<Partition>,
+    log: &'a str,
+    share: &'a mut Share,
+    leases: &'a mut bool,
+}
+
+impl Taking<'_> {
+    fn item(&mut self, attributor: &mut Attributor, item: &Item<'_>, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
+        let mut attributed = false;
+        if let Decoded::Event(event) = &item.decoded
+            && event.kind != Kind::Other
+        {
+            *self.leases |= event.lease.is_some();
+            let at = Evidence { partition: self.partition.clone(), offset: item.offset, len: item.len };
+            if let Some(observation) = attributor.observe(event, at, item.forgeable) {
+                attributed = observation.acting;
+                out.push(observation);
+            }
+            if event.kind == Kind::Query
+                && let Some(fall) = self.share.count(event.time, attributed)
+            {
+                watch.fall(share::alert_of(&fall, self.partition, self.log, item.offset), out.len());
+            }
         }
+        watch.item(self.partition, item, attributed);
     }
-    watch.item(partition, item, attributed);
 }
 
 #[cfg(test)]
@@ -250,5 +314,69 @@ mod tests {
             assert_eq!(addresses(cut, "pg-2026-11-22.log", "pg-2026-11-23.log"), [here; 3]);
         }
         assert_eq!(addresses(2, "other.log", "pg.log"), [here, None, None], "another log's sessions");
+    }
+
+    /// Alerts about the log itself.
+    #[derive(Default)]
+    struct Falls(Vec<Alert>);
+
+    impl Watch for Falls {
+        fn fall(&mut self, alert: Alert, _: usize) {
+            self.0.push(alert);
+        }
+    }
+
+    /// Hours of statements with a user, then some without.
+    fn fading() -> Vec<u8> {
+        let mut log = String::new();
+        for n in 0..700 {
+            let who = if n < 500 { r#","user":"web""# } else { "" };
+            log += &format!("{{\"time\":\"2026-11-22T{:02}:{:02}:00Z\"{who},\"query\":\"select 1 from a\"}}\n", n / 60, n % 60);
+        }
+        log.into_bytes()
+    }
+
+    #[test]
+    fn a_log_that_stops_naming_its_users_is_an_alert_however_it_is_read() {
+        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default());
+        let read = |cut: usize, rotated: bool| {
+            let (log, mut falls, mut out) = (fading(), Falls::default(), Vec::new());
+            let mut intake = Intake::new(&rulebook, Arc::new(Dictionary::default()));
+            let part = |key: &str, label: &str| Arc::new(Partition { source: "pg".into(), key: key.into(), label: label.into() });
+            let chunk = |partition: Arc<Partition>, offset: usize, bytes: &[u8]| {
+                Delivery::Chunk(Chunk { partition, offset: offset as u64, bytes: bytes.to_vec(), message: false })
+            };
+            let first = part("file:1", if rotated { "pg.log.1" } else { "pg.log" });
+            intake.take(&chunk(first.clone(), 0, &log[..cut]), &mut out, &mut falls);
+            let (next, from) = match rotated {
+                true => {
+                    intake.take(&Delivery::Closed(first), &mut out, &mut falls);
+                    (part("file:2", "pg.log"), 0)
+                }
+                // A restart from what is stored with the position.
+                false => {
+                    let marks = intake.marks();
+                    intake = Intake::new(&rulebook, Arc::new(Dictionary::default()));
+                    let from = marks.first().map_or(0, |mark| mark.offset);
+                    marks.into_iter().for_each(|mark| intake.restore(&mark.partition.key, mark.offset, mark.state));
+                    (first, from)
+                }
+            };
+            let rest = if rotated { cut } else { from as usize };
+            intake.take(&chunk(next.clone(), from as usize, &log[rest..]), &mut out, &mut falls);
+            intake.take(&Delivery::Closed(next), &mut out, &mut falls);
+            falls.0
+        };
+        let whole = read(fading().len(), false);
+        let [alert] = whole.as_slice() else { panic!("{whole:?}") };
+        assert!(alert.summary.contains("name a token") && alert.token == "(log of pg)", "{}", alert.summary);
+        let line = fading().iter().position(|b| *b == b'\n').unwrap() + 1;
+        for lines in [100, 300, 499, 520, 560] {
+            let cut = fading().iter().enumerate().filter(|(_, b)| **b == b'\n').nth(lines - 1).unwrap().0 + 1;
+            assert_eq!(read(cut, false), whole, "restarted after {lines} lines");
+            assert_eq!(read(cut - line / 2, false), whole, "restarted inside line {lines}");
+            let rotated = read(cut, true);
+            assert_eq!(rotated.iter().map(|a| &a.id).collect::<Vec<_>>(), [&alert.id], "rotated after {lines} lines");
+        }
     }
 }

@@ -146,6 +146,7 @@ impl IntakeThread {
             let now = self.clock.monotonic();
             self.measure(&out);
             self.send(&mut out)?;
+            self.tell_falls()?;
             self.meter.publish(now);
             self.pulse.fetch_add(1, Ordering::Relaxed);
             for control in self.control.clone().try_iter() {
@@ -161,6 +162,7 @@ impl IntakeThread {
                             self.intake.take(&delivery, &mut out, &mut self.meter);
                         }
                         self.send(&mut out)?;
+                        self.tell_falls()?;
                         epoch += 1;
                         self.barrier(epoch, true)?;
                         self.intake.restart();
@@ -209,6 +211,11 @@ impl IntakeThread {
             }
         }
         Some(())
+    }
+
+    /// An alert is stored before the position that it came of.
+    fn tell_falls(&mut self) -> Option<()> {
+        self.meter.take_falls().into_iter().try_for_each(|alert| self.keeper.send(Parcel::Alert(Box::new(alert))).ok())
     }
 
     /// Nothing moved, nothing to store: an idle daemon writes nothing, unless somebody waits for it.

@@ -56,9 +56,18 @@ struct Tally {
     suspects: u64,
     gaps: u64,
     trouble: Vec<String>,
+    /// Alerts about the log itself, each with the number of observations of the batch that come before it.
+    falls: VecDeque<(usize, Alert)>,
 }
 
+/// What comes out of decoding in one go.
+type Batch = (Vec<Observation>, VecDeque<(usize, Alert)>);
+
 impl Watch for Tally {
+    fn fall(&mut self, alert: Alert, before: usize) {
+        self.falls.push_back((before, alert));
+    }
+
     fn item(&mut self, _: &Arc<Partition>, item: &Item<'_>, _: bool) {
         self.records += 1;
         match &item.decoded {
@@ -110,9 +119,9 @@ impl Lane {
     }
 
     /// The next observations in order; `None` at the end.
-    fn next(&mut self) -> Option<Vec<Observation>> {
+    fn next(&mut self) -> Option<Batch> {
         let mut out = Vec::new();
-        while out.is_empty() {
+        while out.is_empty() && self.tally.falls.is_empty() {
             if self.ended {
                 return None;
             }
@@ -140,7 +149,7 @@ impl Lane {
                 }
             }
         }
-        Some(out)
+        Some((out, std::mem::take(&mut self.tally.falls)))
     }
 }
 
@@ -169,11 +178,11 @@ pub fn read_chunk(input: &mut Input) -> (Vec<u8>, Option<std::io::Error>) {
 /// An input's observations, wherever they are decoded.
 enum Feed {
     Here(Box<Lane>),
-    Thread { batches: Receiver<Vec<Observation>>, end: Receiver<Tally> },
+    Thread { batches: Receiver<Batch>, end: Receiver<Tally> },
 }
 
 impl Feed {
-    fn next(&mut self) -> Option<Vec<Observation>> {
+    fn next(&mut self) -> Option<Batch> {
         match self {
             Feed::Here(lane) => lane.next(),
             Feed::Thread { batches, .. } => batches.recv().ok(),
@@ -272,10 +281,10 @@ impl Replayer {
             }
         }
         let mut alerts = 0u64;
-        let mut judge = |batch: &[Observation]| {
-            for found in shard.step(batch, &mut |_| {}) {
+        let mut judge = |batch: &[Observation], fall: Option<Alert>| {
+            for found in shard.step(batch, &mut |_| {}).iter().chain(&fall) {
                 alerts += 1;
-                alert(&found);
+                alert(found);
             }
             progress(meters.iter().map(|m| m.read.load(Ordering::Relaxed)).sum());
         };
@@ -301,26 +310,69 @@ impl Replayer {
     }
 }
 
+/// The batch of one feed that is being taken up.
+#[derive(Default)]
+struct Head {
+    seen: VecDeque<Observation>,
+    falls: VecDeque<(usize, Alert)>,
+    taken: usize,
+}
+
+impl Head {
+    /// Goes on to the feed's next batch that holds observations; alerts of those that hold none are told at once.
+    fn refill(&mut self, feed: &mut Feed, tell: &mut dyn FnMut(Alert)) {
+        while self.seen.is_empty()
+            && let Some((seen, falls)) = feed.next()
+        {
+            (self.seen, self.falls, self.taken) = (seen.into(), falls, 0);
+            if self.seen.is_empty() {
+                self.falls.drain(..).for_each(|(_, alert)| tell(alert));
+            }
+        }
+    }
+
+    /// The alert that comes before the next observation.
+    fn fall(&mut self) -> Option<Alert> {
+        self.falls.front().filter(|(before, _)| *before <= self.taken)?;
+        self.falls.pop_front().map(|(_, alert)| alert)
+    }
+}
+
 /// Observations of all feeds in the order of their time, of equals in the order of the feeds.
-fn merge(feeds: &mut [Feed], judge: &mut dyn FnMut(&[Observation])) {
+fn merge(feeds: &mut [Feed], judge: &mut dyn FnMut(&[Observation], Option<Alert>)) {
     if let [only] = feeds {
-        while let Some(batch) = only.next() {
-            judge(&batch);
+        while let Some((batch, falls)) = only.next() {
+            let mut from = 0;
+            for (before, alert) in falls {
+                judge(batch.get(from..before).unwrap_or_default(), Some(alert));
+                from = before;
+            }
+            judge(batch.get(from..).unwrap_or_default(), None);
         }
         return;
     }
-    let mut heads: Vec<VecDeque<Observation>> = feeds.iter_mut().map(|feed| feed.next().unwrap_or_default().into()).collect();
+    let mut heads: Vec<Head> = Vec::new();
+    for feed in &mut *feeds {
+        let mut head = Head::default();
+        head.refill(feed, &mut |alert| judge(&[], Some(alert)));
+        heads.push(head);
+    }
     let mut batch = Vec::new();
     loop {
-        let times = heads.iter().enumerate().filter_map(|(at, head)| head.front().map(|o| (o.time, at)));
+        let times = heads.iter().enumerate().filter_map(|(at, head)| head.seen.front().map(|o| (o.time, at)));
         let Some((_, at)) = times.min() else { break };
         let (Some(head), Some(feed)) = (heads.get_mut(at), feeds.get_mut(at)) else { break };
-        batch.extend(head.pop_front());
-        if head.is_empty() {
-            judge(&batch);
+        batch.extend(head.seen.pop_front());
+        head.taken += 1;
+        while let Some(alert) = head.fall() {
+            judge(&batch, Some(alert));
             batch.clear();
-            head.extend(feed.next().unwrap_or_default());
+        }
+        if head.seen.is_empty() {
+            judge(&batch, None);
+            batch.clear();
+            head.refill(feed, &mut |alert| judge(&[], Some(alert)));
         }
     }
-    judge(&batch);
+    judge(&batch, None);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::intake::Watch;
 use super::quarantine::{MOST_AT_ONCE, Rejected};
+use crate::alert::Alert;
 use crate::decoder::Decoded;
 use crate::decoder::stream::Item;
 use crate::event::Kind;
@@ -37,6 +38,8 @@ pub struct Meter {
     tallies: BTreeMap<String, Tally>,
     /// Gaps since the last checkpoint.
     gaps: Vec<Gap>,
+    /// Alerts about logs of which less names a token, since the last batch.
+    falls: Vec<Alert>,
     /// Rejects since the last checkpoint.
     rejected: Vec<Rejected>,
     rejects_logged: u32,
@@ -57,12 +60,17 @@ const REJECTS_LOGGED: u32 = 10;
 
 impl Meter {
     pub fn new(metrics: Arc<Metrics>, last_seen: LastSeen) -> Self {
-        Meter { metrics, last_seen, tallies: BTreeMap::new(), gaps: Vec::new(), rejected: Vec::new(), rejects_logged: 0 }
+        Meter { metrics, last_seen, tallies: BTreeMap::new(), gaps: Vec::new(), falls: Vec::new(), rejected: Vec::new(), rejects_logged: 0 }
     }
 
     /// Gaps since the last call.
     pub fn take_gaps(&mut self) -> Vec<Gap> {
         std::mem::take(&mut self.gaps)
+    }
+
+    /// Alerts about logs of which less names a token, since the last call.
+    pub fn take_falls(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.falls)
     }
 
     /// Rejected records since the last call.
@@ -148,6 +156,12 @@ impl Watch for Meter {
             }
             Decoded::Skip(_) => tally.skips += 1,
         }
+    }
+
+    fn fall(&mut self, alert: Alert, _: usize) {
+        tracing::warn!("{}", alert.summary);
+        self.metrics.findings.with_label_values(&["attribution"]).inc();
+        self.falls.push(alert);
     }
 
     fn gap(&mut self, gap: &Gap) {
