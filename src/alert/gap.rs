@@ -15,7 +15,7 @@ pub fn alert_of(gap: &Gap, now: Time) -> Alert {
     let mut id = hasher.finalize().to_hex().to_string();
     id.truncate(32);
     let kafka = partition.key.starts_with("kafka:");
-    let unit = if kafka { "messages" } else { "bytes" };
+    let unit = if kafka || partition.key.starts_with("syslog:") { "messages" } else { "bytes" };
     let size = match gap.to.map(|to| to.saturating_sub(gap.from)) {
         Some(n) => format!("{n} {unit}"),
         None => format!("an unknown number of {unit}"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::file::Section;
 use super::problem::suggest;
 use super::resolve::Base;
-use super::{FormatOptions, JsonMapping, Kafka, Source, SourceKind, Start, value};
+use super::{FormatOptions, JsonMapping, Kafka, Source, SourceKind, Start, Syslog, Transport, value};
 
 /// The fields of an event that `mapping` may name; the words of `decode --json`.
 pub const MAPPING_FIELDS: [&str; 17] = [
@@ -35,6 +35,7 @@ enum Type {
     File,
     Kafka,
     Stdin,
+    Syslog,
 }
 
 /// All sources, with unique names.
@@ -42,7 +43,7 @@ pub(super) fn sources(top: &Section<'_>, base: &Base<'_>) -> Vec<Source> {
     let mut names = BTreeSet::new();
     let mut stdin = false;
     top.each("source", |section| {
-        let kinds = [("file", Type::File), ("kafka", Type::Kafka), ("stdin", Type::Stdin)];
+        let kinds = [("file", Type::File), ("kafka", Type::Kafka), ("stdin", Type::Stdin), ("syslog", Type::Syslog)];
         let Some(kind) = section.require("type", section.one_of("type", &kinds), "\"file\"") else {
             section.forgive_unknown();
             return None;
@@ -50,6 +51,13 @@ pub(super) fn sources(top: &Section<'_>, base: &Base<'_>) -> Vec<Source> {
         let kind = match kind {
             Type::File => file(section, base),
             Type::Kafka => kafka(section, base),
+            Type::Syslog => {
+                let Some(kind) = syslog(section, base) else {
+                    section.forgive_unknown();
+                    return None;
+                };
+                kind
+            }
             Type::Stdin => {
                 if std::mem::replace(&mut stdin, true) {
                     section.problem(section.at(), "a second source of type \"stdin\"", "there is only one standard input");
@@ -70,7 +78,10 @@ pub(super) fn sources(top: &Section<'_>, base: &Base<'_>) -> Vec<Source> {
             }
             None => derived_name(&kind, &mut names),
         };
-        Some(Source { name, format: format(section, "format", base), options: options(section, base), kind })
+        let mut options = options(section, base);
+        // What comes first must not decide how the rest is read.
+        options.envelope = matches!(kind, SourceKind::Syslog(_)).then_some("syslog");
+        Some(Source { name, format: format(section, "format", base), options, kind })
     })
     .into_iter()
     .flatten()
@@ -83,6 +94,7 @@ fn derived_name(kind: &SourceKind, names: &mut BTreeSet<String>) -> String {
         SourceKind::File { include, .. } => include.first().cloned().unwrap_or_else(|| "file".to_owned()),
         SourceKind::Kafka(kafka) => format!("kafka:{}", kafka.topics.join(",")),
         SourceKind::Stdin => "stdin".to_owned(),
+        SourceKind::Syslog(syslog) => format!("syslog:{}", syslog.url()),
     };
     let mut name = stem.clone();
     let mut number = 1;
@@ -147,6 +159,44 @@ fn kafka(section: &Section<'_>, base: &Base<'_>) -> SourceKind {
     };
     check_kafka(section, &kafka);
     SourceKind::Kafka(kafka)
+}
+
+/// `None`: without an address there is nothing to name it after, and the problem is reported.
+fn syslog(section: &Section<'_>, base: &Base<'_>) -> Option<SourceKind> {
+    let listen = section.require("listen", section.parsed("listen", address), "\"udp://0.0.0.0:5514\"");
+    let from = section.parsed_list("from", value::network);
+    if section.is_empty_list("from") {
+        section.problem(section.at_key("from"), "an empty \"from\" would hear nobody", "leave it out to hear everybody");
+    }
+    let [certificate_file, key_file, client_ca_file] =
+        ["certificate_file", "key_file", "client_ca_file"].map(|key| base.existing(section, key));
+    let (transport, listen) = listen?;
+    let keys = ["certificate_file", "key_file", "client_ca_file"];
+    if transport == Transport::Tls {
+        for key in keys.into_iter().take(2).filter(|key| !section.has(key)) {
+            section.problem(section.at_key("listen"), format!("listening on tls:// needs \"{key}\""), "add the path of a PEM file");
+        }
+    } else if let Some(key) = keys.into_iter().find(|key| section.has(key)) {
+        section.problem(section.at_key(key), format!("\"{key}\" has no effect without TLS"), "write listen = \"tls://...\"");
+    }
+    Some(SourceKind::Syslog(Syslog { transport, listen, from, certificate_file, key_file, client_ca_file }))
+}
+
+/// `udp://0.0.0.0:514`, `tcp://[::]:514`, `tls://10.0.0.1`.
+fn address(text: &str) -> Result<(Transport, std::net::SocketAddr), String> {
+    let wrong =
+        || format!("\"{text}\" is no address to listen on; write for example \"udp://0.0.0.0:514\", \"tcp://...\" or \"tls://[::]:6514\"");
+    let (scheme, host) = text.split_once("://").ok_or_else(wrong)?;
+    let transport = Transport::ALL.into_iter().find(|transport| transport.name() == scheme).ok_or_else(wrong)?;
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let host =
+        if host == "localhost" || host.starts_with("localhost:") { host.replacen("localhost", "127.0.0.1", 1) } else { host.to_owned() };
+    if let Ok(address) = host.parse::<std::net::SocketAddr>() {
+        return if address.port() == 0 { Err(wrong()) } else { Ok((transport, address)) };
+    }
+    let ip = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+    let ip = ip.parse::<std::net::IpAddr>().map_err(|_| wrong())?;
+    Ok((transport, std::net::SocketAddr::new(ip, transport.port())))
 }
 
 /// Settings that only make sense together.

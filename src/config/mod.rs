@@ -73,6 +73,7 @@ pub enum SourceKind {
     File { include: Vec<String>, exclude: Vec<String>, start: Start },
     Kafka(Kafka),
     Stdin,
+    Syslog(Syslog),
 }
 
 /// Where to begin in a file or topic that has no stored position.
@@ -96,6 +97,53 @@ pub struct Kafka {
     pub sasl_mechanism: Option<String>,
     pub username: Option<String>,
     pub password: Option<secret::Secret>,
+}
+
+/// A syslog listener.
+#[derive(Debug, Clone)]
+pub struct Syslog {
+    pub transport: Transport,
+    pub listen: SocketAddr,
+    /// Who is heard; empty: everybody.
+    pub from: Vec<ipnet::IpNet>,
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    /// Senders must show a certificate of this authority.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+impl Syslog {
+    /// The address as it is written in the configuration.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.transport.name(), self.listen)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl Transport {
+    pub const ALL: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+        }
+    }
+
+    /// The port that RFC 5426 and RFC 5425 give it, where none is written.
+    pub fn port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 514,
+            Transport::Tls => 6514,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 use bumpalo::Bump;
 
 use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
+use crate::event::Time;
 use crate::framing::csv::LOST_START;
 use crate::framing::envelope::Note;
 use crate::framing::{Frame, Framed, Framer, More};
@@ -173,6 +174,14 @@ impl Stream {
     /// A stream whose first byte stands at `offset`.
     pub fn new(wanted: Option<&'static Format>, options: Options, offset: u64) -> Self {
         Stream { options, wanted, reading: None, legacy: None, buf: Vec::new(), offset, counts: Counts::default() }
+    }
+
+    /// What comes next was written at this time at the latest: for time stamps without a year.
+    pub fn set_written(&mut self, at: Time) {
+        self.options.written = Some(at);
+        if let Some(Reading::Enveloped(_, lanes)) = &mut self.reading {
+            lanes.written(at);
+        }
     }
 
     /// Offset of the first byte (or message) not yet consumed: what a checkpoint stores.

@@ -16,6 +16,11 @@ impl Lines {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// In the middle of an oversized line.
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
 }
 
 impl Framer for Lines {

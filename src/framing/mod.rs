@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod joined;
 pub mod json;
 pub mod lines;
+pub mod octets;
 pub mod stamped;
 pub mod table;
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::position::{Checkpoint, Position};
 use crate::source::file::FileSource;
 use crate::source::kafka;
 use crate::source::stdin::StdinSource;
+use crate::source::syslog;
 use crate::source::{Bookmarks, Delivery, Opened, Stop};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
@@ -207,6 +208,7 @@ fn start_sources(
             ),
             SourceKind::Kafka(settings) => kafka::new(&source.name, settings, resume)?,
             SourceKind::Stdin => StdinSource::new(source.name.clone()),
+            SourceKind::Syslog(settings) => syslog::new(&source.name, settings)?,
         };
         let (out, stop) = (out.clone(), stop.clone());
         let thread = std::thread::Builder::new()

@@ -108,7 +108,7 @@ pub struct Intake {
     stored: BTreeMap<String, (u64, Vec<u8>)>,
     /// Open sessions at the end of logs that are closed, by source and log, for the file that follows after a rotation.
     ended: BTreeMap<(String, String), Estate>,
-    /// When the logs that begin now were written to last.
+    /// When what is taken in now was written at the latest.
     written: Option<Time>,
 }
 
@@ -124,7 +124,7 @@ impl Intake {
         }
     }
 
-    /// When the logs were written to last that are read from now on.
+    /// What is taken in from now on was written at this time at the latest.
     pub fn set_written(&mut self, written: Option<Time>) {
         self.written = written;
     }
@@ -167,8 +167,7 @@ impl Intake {
         let key = &chunk.partition.key;
         if !self.lanes.contains_key(key) {
             let reading = self.readings.get(&chunk.partition.source).cloned().unwrap_or_default();
-            let options = Options { written: self.written, ..reading.options };
-            let mut stream = Stream::new(reading.format, options, chunk.offset);
+            let mut stream = Stream::new(reading.format, reading.options, chunk.offset);
             // State belongs to its offset: a source that begins elsewhere begins afresh.
             let (mut share, mut leases) = (Share::default(), false);
             match self.stored.remove(key) {
@@ -196,6 +195,9 @@ impl Intake {
         }
         let Some(lane) = self.lanes.get_mut(key) else { return };
         lane.moved = true;
+        if let Some(written) = self.written {
+            lane.stream.set_written(written);
+        }
         watch.bytes(&lane.partition, chunk.bytes.len());
         let attributor = &mut self.attributor;
         let mut taking = Taking { partition: &lane.partition, log: &lane.log, share: &mut lane.share, leases: &mut lane.leases };

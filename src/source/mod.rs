@@ -19,6 +19,7 @@ pub mod kafka;
 pub mod log_name;
 pub mod replay;
 pub mod stdin;
+pub mod syslog;
 
 /// What comes out of a source.
 #[derive(Debug)]

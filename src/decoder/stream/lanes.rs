@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Codec, Counts, Item, Legacy, Options, SAMPLE, Saved, deliver};
 use crate::decoder::{Format, detect};
+use crate::event::Time;
 use crate::framing::envelope::{self, Carried, ENVELOPES, Envelope, Kind, Note, Opened, Part};
 use crate::framing::{Frame, Framed, Framer, MAX_RECORD, More};
 
@@ -50,7 +51,7 @@ struct Held {
 /// A note that outlives its envelope.
 #[derive(Debug, Clone, Default)]
 struct Kept {
-    time: Option<crate::event::Time>,
+    time: Option<Time>,
     host: Option<BString>,
     program: Option<BString>,
     pid: Option<u32>,
@@ -94,6 +95,8 @@ struct Pieces {
     text: Vec<u8>,
     place: Place,
     note: Kept,
+    /// A piece was lost.
+    truncated: bool,
 }
 
 /// Opens envelopes and reads the logs inside.
@@ -268,6 +271,13 @@ impl Lanes {
         }
     }
 
+    /// What is opened next was written at this time at the latest.
+    pub(super) fn written(&mut self, at: Time) {
+        for envelope in &mut self.envelopes {
+            envelope.written(at);
+        }
+    }
+
     /// What finds the outermost envelopes.
     pub(super) fn framer(&self, sample: &[u8]) -> Box<dyn Framer> {
         match self.kinds.first() {
@@ -383,8 +393,8 @@ impl Lanes {
 
     /// Hands a payload to its lane.
     fn carry(&mut self, carried: Carried<'_>, truncated: bool, place: Place, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
-        if let Part::Chunk { join, first, line } = carried.part {
-            return self.chunk(join, first, line, &carried, place, counts, sink);
+        if let Part::Chunk { join, first, .. } = carried.part {
+            return self.chunk(join, first, &carried, place, counts, sink);
         }
         let broken = carried.part == Part::Line && memchr::memchr(b'\n', carried.payload).is_some();
         if carried.part == Part::Record || broken {
@@ -487,16 +497,7 @@ impl Lanes {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn chunk(
-        &mut self,
-        join: u64,
-        first: bool,
-        line: bool,
-        carried: &Carried<'_>,
-        place: Place,
-        counts: &mut Counts,
-        sink: &mut dyn FnMut(Item<'_>),
-    ) {
+    fn chunk(&mut self, join: u64, first: bool, carried: &Carried<'_>, place: Place, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
         // Known before the restart, unless this record was still open then.
         if place.offset < self.resume.get(&join).copied().unwrap_or(self.known) {
             return;
@@ -504,8 +505,15 @@ impl Lanes {
         if first && self.pieces.contains_key(&join) {
             self.complete(join, counts, sink);
         }
-        let pieces =
-            self.pieces.entry(join).or_insert_with(|| Pieces { lane: carried.lane, text: Vec::new(), place, note: Kept::of(carried.note) });
+        let Part::Chunk { line, missing, .. } = carried.part else { return };
+        let pieces = self.pieces.entry(join).or_insert_with(|| Pieces {
+            lane: carried.lane,
+            text: Vec::new(),
+            place,
+            note: Kept::of(carried.note),
+            truncated: !first,
+        });
+        pieces.truncated |= missing;
         if line && !pieces.text.is_empty() {
             pieces.text.push(b'\n');
         }
@@ -532,7 +540,7 @@ impl Lanes {
             let lane = Lane { from: pieces.place.offset, ..Lane::default() };
             self.lanes.insert(pieces.lane, lane);
         }
-        self.record(pieces.lane, &pieces.text, false, pieces.place, pieces.note.note(), counts, sink);
+        self.record(pieces.lane, &pieces.text, pieces.truncated, pieces.place, pieces.note.note(), counts, sink);
     }
 
     /// Completes records of which nothing more has come for long.

@@ -13,12 +13,14 @@ use crate::config::FormatOptions;
 use crate::event::Time;
 
 pub mod container;
+pub mod syslog;
 
 /// All envelopes. Of those that fit a sample equally well the first is taken.
 #[rustfmt::skip]
 pub static ENVELOPES: &[Kind] = &[
     container::DOCKER,
     container::CRI,
+    syslog::SYSLOG,
 ];
 
 /// The envelope of this name.
@@ -50,6 +52,9 @@ pub trait Envelope: Send {
     /// Must be strict: what it does not reject counts as a reason to believe that the log consists of such envelopes. Unescaped text
     /// goes into `arena`.
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a>;
+
+    /// What is opened next was written at this time at the latest: for time stamps without a year.
+    fn written(&mut self, _at: Time) {}
 }
 
 /// What was in an envelope.
@@ -84,8 +89,9 @@ pub enum Part {
     /// A whole record.
     Record,
     /// One of the numbered pieces into which PostgreSQL cuts a record for syslog. `join` tells the writing processes apart, `first`
-    /// begins a record, and `line` is whether a line begins here (else the text goes on where the last piece ended).
-    Chunk { join: u64, first: bool, line: bool },
+    /// begins a record, `line` is whether a line begins here (else the text goes on where the last piece ended), and `missing` whether
+    /// a piece before this one was lost.
+    Chunk { join: u64, first: bool, line: bool, missing: bool },
 }
 
 /// What an envelope says about the record inside. All of it is the relay's word: it helps to read a record that lacks a time, and
