@@ -6,8 +6,9 @@
 //! <https://docs.delinea.com/online-help/secret-server/events-and-alerts/secret-server-events-list.htm>; CEF (ArcSight's Common Event Format) separates
 //! `key=value` pairs with blanks, and escapes `=` and `\` in values.
 //!
-//! **The token** is `suser`, who had logged in. Names of secrets and folders stand in the same line; should one of them bring in a key of its own, that key
-//! stands twice and the record names nobody.
+//! **The token** is `suser`, who had logged in. Names of secrets and folders stand in the same line. Should one of them bring in a key of its own, that key
+//! stands twice, or is not the user whom `msg` names before it comes to the secret, and the record names nobody. Should it bring in a line end, the record
+//! is torn (`msg` stands before all other keys), and for as long as a name may be nobody is named by what follows.
 
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
@@ -36,7 +37,7 @@ pub const FORMAT: Format = Format {
             ("code", "the event's number"),
             ("kind", "the event's name"),
         ],
-        forgery: "Names of secrets and folders are unescaped in old versions; a record with a key twice names nobody",
+        forgery: "Names of secrets and folders are unescaped in old versions: a record with a key twice names nobody, nor does one whose user is not the one in `msg`, nor do those behind one that a line end has torn. Who can put line ends into names and completes his own record before them can still bring in a record of another",
         ignored: "Events without a user: kept as `other`",
         source: "<https://docs.delinea.com/online-help/secret-server/events-and-alerts/secret-server-events-list.htm>",
     },
@@ -76,13 +77,18 @@ const ITEM: usize = 3;
 const ITEM_TYPE: usize = 4;
 const FOLDER: usize = 5;
 
+/// Bytes behind a torn record that may be the text of a name.
+const DOUBTED: u32 = 4096;
+
 struct Events {
     stamps: Timestamps,
+    /// Bytes of log for which nobody is named.
+    doubted: u32,
 }
 
 impl Events {
     fn new(options: &Options) -> Self {
-        Events { stamps: Timestamps::new(options.zone.clone()) }
+        Events { stamps: Timestamps::new(options.zone.clone()), doubted: 0 }
     }
 
     /// `Nov 22 2026 02:21:23`, milliseconds since 1970, or what else is a time stamp.
@@ -109,14 +115,24 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 
 impl Decoder for Events {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        let doubted = self.doubted > 0;
+        self.doubted = self.doubted.saturating_sub(u32::try_from(record.bytes.len()).unwrap_or(u32::MAX));
         let Some((number, name, extension)) = header(record.bytes) else { return Decoded::Reject("no CEF record of Secret Server") };
         let (values, twice) = values(extension, arena);
         let value = |key: usize| values.get(key).copied().flatten().filter(|value| !value.is_empty());
+        let foreign = !is_by(extension, value(USER));
+        if value(TIME).is_none() || twice || foreign {
+            self.doubted = DOUBTED;
+        }
         let time = value(TIME).and_then(|stamp| self.time(stamp)).or(record.note.time);
         let Some(time) = time else { return Decoded::Reject("no time stamp") };
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
-        event.suspect = record.suspect.or(twice.then_some("a key stands twice in the record"));
+        event.suspect = record
+            .suspect
+            .or(twice.then_some("a key stands twice in the record"))
+            .or(foreign.then_some("the message names another user than the record"))
+            .or(doubted.then_some("a record shortly before was torn, so this may be the name of a secret"));
         event.code = Some(number);
         event.address = value(ADDRESS).and_then(|address| Address::parse(address));
         // `SECRET - VIEW`
@@ -141,6 +157,14 @@ impl Decoder for Events {
             event.objects = arena.alloc_slice_copy(&[BStr::new(text.into_bump_slice())]);
         }
         Decoded::Event(event)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        if self.doubted == 0 { Vec::new() } else { self.doubted.to_le_bytes().to_vec() }
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.doubted = state.try_into().map_or(0, u32::from_le_bytes);
     }
 }
 
@@ -173,6 +197,17 @@ const ACTIONS: [(&str, Operation, Kind, Outcome); 22] = [
 fn meaning(action: &[u8]) -> (Operation, Kind, Outcome) {
     let found = ACTIONS.iter().find(|(part, ..)| action.contains_str(part));
     found.map_or((Operation::Other, Kind::Query, Outcome::Success), |(_, operation, kind, outcome)| (*operation, *kind, *outcome))
+}
+
+/// Whether the message, where it says who acted, names this user. It does so before it comes to names that others choose.
+fn is_by(extension: &[u8], user: Option<&BStr>) -> bool {
+    let Some((_, said)) =
+        extension.split_once_str("By User: ").filter(|(before, _)| before.starts_with(b"msg=") && !before.contains_str("Item Name:"))
+    else {
+        return true;
+    };
+    let rest = user.and_then(|user| said.strip_prefix(user.as_bytes()));
+    rest.is_some_and(|rest| rest.is_empty() || [" Item Name:", " (", " suid=", "  "].iter().any(|next| rest.starts_with(next.as_bytes())))
 }
 
 /// The values of [`KEYS`], and whether any of them stands twice.
@@ -269,6 +304,71 @@ mod tests {
             &record("SECRET - VIEW", &format!("msg=CEF:0|Thycotic Software|Secret Server|1|1|USER - LOGIN|1| {ANN}")),
             "Query ann.b@10.1.0.7 | select | - | Success 10004",
         );
+    }
+
+    /// Names of secrets made of all that could pass for a record, as an old version would write them: nobody else is ever named, and the viewing of the
+    /// secret by who viewed it is seen (or, where a line end tore it, is a record that names nobody).
+    #[test]
+    fn two_thousand_hostile_names() {
+        let pieces = [
+            "suser=admin",
+            " ",
+            "src=10.9.9.9",
+            "rt=Nov 22 2026 02:21:23",
+            "\n",
+            "|",
+            "fname=",
+            "cs3=",
+            "x",
+            "=",
+            "\\",
+            "fileType=User",
+            "Nov 22 02:21:32 SS01 CEF:0|Thycotic Software|Secret Server|11.3|10004|USER - LOGIN|2|suser=admin src=10.9.9.9 rt=Nov 22 2026 02:21:23",
+            "CEF:0|Delinea|Secret Server|12|1|SECRET - VIEW|2|rt=Nov 22 2026 02:21:23 suser=admin",
+        ];
+        let mut state = 11u64;
+        let mut torn = 0;
+        for _ in 0..2000 {
+            let mut name = String::new();
+            for _ in 0..8 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                name.push_str(pieces[(state >> 33) as usize % pieces.len()]);
+            }
+            let before = record("USER - LOGIN", "suser=carol rt=Nov 22 2026 02:20:00");
+            let view = record(
+                "SECRET - VIEW",
+                &format!(
+                    "msg=By User: bob Item Name: {name} (Item Id: 1) suser=bob src=10.1.0.8 rt=Nov 22 2026 02:21:23 fname={name} fileId=1"
+                ),
+            );
+            let seen = shown(&FORMAT, format!("{before}\n{view}\n").as_bytes());
+            let named = |who: &str| seen.iter().filter(|line| line.contains(&format!(" {who}@")) && !line.ends_with("SUSPECT")).count();
+            assert_eq!((named("admin"), named("carol")), (0, 1), "{name:?}: {seen:#?}");
+            assert!(seen.len() >= 2, "{name:?}");
+            torn += usize::from(name.contains('\n'));
+            if !name.contains(['\n', '=']) {
+                assert_eq!(named("bob"), 1, "{name:?}: {seen:#?}");
+            }
+        }
+        assert!(torn > 500);
+    }
+
+    #[test]
+    fn doubt_ends_and_survives_a_restart() {
+        let torn = record("SECRET - VIEW", "msg=Item Name: x");
+        let mut events = Events::new(&Options::default());
+        let mut suspect = |line: &str| match events.decode(Record::new(line.as_bytes()), &Bump::new()) {
+            Decoded::Event(event) => Some(event.suspect.is_some()),
+            _ => None,
+        };
+        assert_eq!(suspect(&torn), None);
+        let login = record("USER - LOGIN", ANN);
+        let doubted = (0..100).take_while(|_| suspect(&login) == Some(true)).count();
+        assert_eq!(doubted, 4096_usize.div_ceil(login.len()));
+        events.decode(Record::new(torn.as_bytes()), &Bump::new());
+        let mut next = Events::new(&Options::default());
+        next.restore(&events.save());
+        assert_eq!(next.doubted, DOUBTED);
     }
 
     #[test]

@@ -79,10 +79,14 @@ impl Rulebook {
         entry.map(|e| Face { owner: e.owner.clone(), contact: e.contact.clone() }).unwrap_or_default()
     }
 
-    /// Account names of a declared token that are written out (patterns are not), for those who revoke.
+    /// Account names of a declared token that are written out (patterns and roles of leases are not), for those who revoke.
     pub fn principals(&self, token: &str) -> Vec<String> {
         let entry = self.inventory.by_name(token).and_then(|at| self.inventory.get(at));
-        entry.map(|e| e.matcher.user.as_str().to_owned()).filter(|user| !user.contains(['*', '?'])).into_iter().collect()
+        entry
+            .map(|e| e.matcher.user.as_str().to_owned())
+            .filter(|user| !user.contains(['*', '?']) && !user.starts_with("vault:"))
+            .into_iter()
+            .collect()
     }
 
     /// The declared limit that was broken, in words.
