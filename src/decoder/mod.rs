@@ -107,16 +107,24 @@ impl Guess {
 }
 
 pub mod aws_cloudtrail;
+pub mod clickhouse;
+pub mod cockroach;
+pub mod couchbase;
+pub mod couchdb;
+pub mod elasticsearch;
+pub mod gcp_audit;
 pub mod hoop_audit;
 pub mod json;
 pub mod mariadb_audit;
 pub mod mongodb;
 pub mod mssql;
+pub mod opensearch;
 pub mod oracle;
 pub mod postgres;
 pub mod render;
 pub mod saphana;
 pub mod secret_server;
+pub mod snowflake;
 mod table;
 pub mod teleport_audit;
 #[cfg(test)]
@@ -146,6 +154,15 @@ pub static FORMATS: &[Format] = &[
     oracle::xml::FORMAT,
     oracle::unified::FORMAT,
     saphana::FORMAT,
+    elasticsearch::FORMAT,
+    opensearch::FORMAT,
+    clickhouse::FORMAT,
+    cockroach::FORMAT,
+    couchdb::FORMAT,
+    couchbase::AUDIT,
+    couchbase::ACCESS,
+    snowflake::FORMAT,
+    gcp_audit::FORMAT,
     json::FORMAT,
 ];
 

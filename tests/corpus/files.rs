@@ -22,11 +22,6 @@ const NOT_LOGS: &[(&str, &str)] = &[
 pub const NOT_YET: &[&str] = &[
     "aws_das/",
     "cassandra/",
-    "cockroachdb/",
-    "couchbase/",
-    "couchdb/",
-    "elasticsearch_audit/",
-    "gcp_audit/",
     "mariadb_server_audit/",
     "mongodb_atlas/",
     "mongodb_audit/",
@@ -50,7 +45,6 @@ pub const NOT_YET: &[&str] = &[
     "redis_acl_log/",
     "redis_log/",
     "redis_monitor/",
-    "snowflake/",
     "syslog/",
     "zeek_mysql/",
 ];
@@ -64,6 +58,9 @@ pub const ALLOWED: &[(&str, &str, &str)] = &[
         "records",
         "25 test objects are no records as AWS writes them: no time, no name, keys in lower case",
     ),
+    ("hub__couchdb-logs", "user", "`undefined` is how CouchDB writes that nobody logged in"),
+    ("beats__test-audit.log", "user", "in changes of the security configuration theirs is the user that was changed, not who changed it"),
+    ("panther-analysis__snowflake_rules", "records", "two test objects of 34 are queries without any time"),
     ("panther-analysis__gravitational_teleport_rules", "records", "one test object has 000 seconds"),
 ];
 
@@ -73,6 +70,11 @@ pub fn how(path: &str) -> How {
     }
     if path.starts_with("pgaudit/") || path.starts_with("mariadb_server_audit/") && path.ends_with(".result") {
         return How::Extract(|log| log.to_vec(), FormatOptions::default());
+    }
+    if path.ends_with("beats__test-access.log") || path.ends_with("beats__test-audit.log") {
+        // Its author's server stood there.
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(-2));
+        return How::Log(FormatOptions { zone: Some(zone), ..FormatOptions::default() });
     }
     if path.starts_with("secret_server/") {
         return How::Extract(originals, FormatOptions::default());

@@ -5,10 +5,12 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(clippy::disallowed_methods, reason = "waiting for a real server needs the real clock")]
 
+pub mod clickhouse;
 pub mod daemon;
 pub mod http_receiver;
 pub mod kafka;
 pub mod mariadb;
+pub mod opensearch;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;

@@ -2,6 +2,8 @@
 //! their source address, and receivers that are independent of our own code.
 
 use super::{fetched, process, root};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -87,4 +89,34 @@ fn statement_result(result: &Value) -> Result<Rows, String> {
         Some(error) => Err(error.to_owned()),
         None => serde_json::from_value(result.get("rows").cloned().unwrap_or_default()).map_err(|error| error.to_string()),
     }
+}
+
+/// One HTTP request from a chosen address.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    pub from: &'a str,
+    pub method: &'a str,
+    pub path: &'a str,
+    /// User and password, if it says who it is.
+    pub login: Option<(&'a str, &'a str)>,
+    pub body: &'a str,
+}
+
+/// Sends requests to a port of 127.0.0.1, one after the other; status and body of each answer.
+pub fn http(port: u16, requests: &[Request<'_>]) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    let requests: Vec<Value> = requests
+        .iter()
+        .map(|request| {
+            json!({
+                "from": request.from, "method": request.method, "path": request.path, "body": request.body,
+                "user": request.login.map(|login| login.0), "password": request.login.map(|login| login.1),
+                "headers": { "Content-Type": "application/json" },
+            })
+        })
+        .collect();
+    let answer = run("http_request.py", &[], &json!({ "port": port, "requests": requests }).to_string())?;
+    let answers: Vec<Value> = serde_json::from_str(&answer).map_err(|error| format!("http_request.py answered {answer:?}: {error}"))?;
+    let status = |answer: &Value| answer["status"].as_u64().unwrap_or_default();
+    let body = |answer: &Value| STANDARD.decode(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
+    Ok(answers.iter().map(|answer| (status(answer), body(answer))).collect())
 }
