@@ -1,0 +1,111 @@
+//! What decoding costs: every sample in `samples/`, repeated to some megabytes, through `Stream::feed`, against `wc -l` of the same bytes.
+//! Run with `cargo bench --bench decode [-- PART_OF_A_PATH]`; prints a table, asserts nothing, marks what costs more than [`GOAL`] times `wc -l`.
+//!
+//! CPU time, not elapsed time, so a busy machine matters little; the best of a few rounds. `TOKENWATCH_BENCH_MB` sets the size (default 20).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tokenwatch::config::FormatOptions;
+use tokenwatch::decoder::by_name;
+use tokenwatch::decoder::stream::{Counts, Stream};
+
+/// No decoder should cost more than so many times the CPU of `wc -l`.
+const GOAL: f64 = 60.0;
+const ROUNDS: usize = 3;
+/// `wc` counts the file so many times in one go: the kernel's account of its CPU has ticks of 10 ms.
+const COUNTED: usize = 50;
+/// Bytes fed at once, as the sources read.
+const CHUNK: usize = 256 << 10;
+
+fn main() {
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let megabytes: usize = std::env::var("TOKENWATCH_BENCH_MB").ok().and_then(|v| v.parse().ok()).unwrap_or(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut worst: BTreeMap<String, f64> = BTreeMap::new();
+    println!("{:<50} {:>8} {:>9} {:>9} {:>9}", "sample", "MB/s", "x wc -l", "records", "rejected");
+    for path in samples().into_iter().filter(|path| path.to_string_lossy().contains(&only)) {
+        let sample = fs::read(&path).expect("a sample");
+        let Some(format) = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()) else { continue };
+        let log = repeat(&sample, megabytes << 20);
+        let file = folder.path().join("log");
+        fs::write(&file, &log).expect("the log");
+        let wc = wc(&file);
+        let (cpu, counts) = (0..ROUNDS).map(|_| decode(&format, &log)).min_by(|a, b| a.0.total_cmp(&b.0)).expect("rounds");
+        let times = cpu / wc;
+        let name = format!("{format}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        println!(
+            "{name:<50} {:>8.0} {times:>9.1} {:>9} {:>9}{}",
+            log.len() as f64 / cpu / 1e6,
+            counts.records,
+            counts.rejects,
+            if times > GOAL { "  over the goal" } else { "" }
+        );
+        let slot = worst.entry(format).or_default();
+        *slot = slot.max(times);
+    }
+    println!("\nslowest sample of each format, x wc -l:");
+    let mut worst: Vec<(String, f64)> = worst.into_iter().collect();
+    worst.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (format, times) in worst {
+        println!("{times:>8.1}  {format}{}", if times > GOAL { "  over the goal" } else { "" });
+    }
+}
+
+/// Every `samples/*/*.log` and `.jsonl`, in order.
+fn samples() -> Vec<PathBuf> {
+    let entries = |folder: PathBuf| -> Vec<PathBuf> {
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).filter(|p| !p.ends_with("demo")).collect()
+    };
+    let folders = entries(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples")).into_iter().filter(|path| path.is_dir());
+    let logs = |path: &PathBuf| path.extension().is_some_and(|e| e == "log" || e == "jsonl");
+    let mut all: Vec<PathBuf> = folders.flat_map(entries).filter(logs).collect();
+    all.sort();
+    all
+}
+
+fn repeat(sample: &[u8], size: usize) -> Vec<u8> {
+    let mut log = Vec::with_capacity(size + sample.len());
+    while log.len() < size {
+        log.extend_from_slice(sample);
+    }
+    log
+}
+
+/// CPU seconds of decoding, by the kernel's account of this thread.
+fn decode(format: &str, log: &[u8]) -> (f64, Counts) {
+    let before = thread();
+    // What is no format is an envelope, and what it holds is detected.
+    let mut stream = Stream::new(by_name(format), FormatOptions::default(), 0);
+    for chunk in log.chunks(CHUNK) {
+        stream.feed(chunk, &mut |item| {
+            std::hint::black_box(&item.decoded);
+        });
+    }
+    stream.close(&mut |_| {});
+    ((thread() - before).max(1e-6), stream.counts())
+}
+
+fn thread() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("proc");
+    text.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).expect("nanoseconds") / 1e9
+}
+
+/// CPU seconds of `wc -l` of the file.
+fn wc(file: &Path) -> f64 {
+    let before = children();
+    let status = Command::new("wc").arg("-l").args(std::iter::repeat_n(file, COUNTED)).stdout(Stdio::null()).status();
+    assert!(status.expect("wc runs").success());
+    (children() - before).max(0.01) / COUNTED as f64
+}
+
+/// CPU seconds of ended children, from proc(5).
+fn children() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").expect("proc");
+    let rest = stat.rsplit(')').next().expect("fields");
+    let fields: Vec<f64> = rest.split_whitespace().filter_map(|f| f.parse().ok()).collect();
+    // After the state letter, cutime and cstime are fields 16 and 17; the first here is field 4.
+    (fields[12] + fields[13]) / 100.0
+}
