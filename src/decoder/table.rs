@@ -10,7 +10,9 @@ use super::json::pick::{self, Places, Value};
 pub(super) struct Columns {
     names: &'static [&'static [&'static str]],
     places: Places,
-    /// The wanted column in each place of a CSV row, once the heading is known.
+    /// The heading of CSV as it stood there, once it has come.
+    title: Vec<u8>,
+    /// The wanted column in each place of a row.
     heading: Vec<Option<u8>>,
     separator: u8,
 }
@@ -55,7 +57,7 @@ impl Columns {
                 }
             }
         }
-        Columns { names, places, heading: Vec::new(), separator: b',' }
+        Columns { names, places, title: Vec::new(), heading: Vec::new(), separator: b',' }
     }
 
     pub(super) fn read<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Line<'a> {
@@ -63,10 +65,14 @@ impl Columns {
         if record.trim_ascii_start().first() == Some(&b'{') {
             return self.json(record, arena);
         }
-        if self.is_heading(record, arena) {
+        // Files put together repeat their heading. No other one is taken: a row could be made to look like it.
+        if self.title == record && !record.is_empty() {
             return Line::Heading;
         }
         if self.heading.is_empty() {
+            if self.is_heading(record, arena) {
+                return Line::Heading;
+            }
             return if record.contains(&b',') || record.contains(&b';') { Line::Headless } else { Line::Broken };
         }
         let mut row = self.row(arena);
@@ -108,7 +114,7 @@ impl Columns {
         Line::Row(row)
     }
 
-    /// Takes up a heading. Only the server's own columns can make one: a row that holds the name of each known column in its place.
+    /// Takes up the heading: a row of names, several of them known.
     fn is_heading(&mut self, record: &[u8], arena: &Bump) -> bool {
         let separator =
             [b',', b';', b'\t', b'|'].into_iter().max_by_key(|s| memchr::memchr_iter(*s, record).take(8).count()).unwrap_or(b',');
@@ -121,20 +127,23 @@ impl Columns {
         }
         let known = heading.iter().flatten().count();
         // The first column of all is the time, which no client writes.
-        if known < HEADING || !heading.contains(&Some(0)) || !self.heading.is_empty() && heading != self.heading {
+        if known < HEADING || !heading.contains(&Some(0)) {
             return false;
         }
-        (self.heading, self.separator) = (heading, separator);
+        (self.title, self.heading, self.separator) = (record.to_vec(), heading, separator);
         true
     }
 
     pub(super) fn save(&self) -> Vec<u8> {
-        if self.heading.is_empty() { Vec::new() } else { postcard::to_stdvec(&(&self.heading, self.separator)).unwrap_or_default() }
+        match self.heading.is_empty() {
+            true => Vec::new(),
+            false => postcard::to_stdvec(&(&self.title, &self.heading, self.separator)).unwrap_or_default(),
+        }
     }
 
     pub(super) fn restore(&mut self, state: &[u8]) {
-        if let Ok((heading, separator)) = postcard::from_bytes::<(Vec<Option<u8>>, u8)>(state) {
-            (self.heading, self.separator) = (heading, separator);
+        if let Ok((title, heading, separator)) = postcard::from_bytes(state) {
+            (self.title, self.heading, self.separator) = (title, heading, separator);
         }
     }
 }
@@ -246,7 +255,7 @@ mod tests {
         assert_eq!(read(&mut columns, "0;1;NULL;"), "1||");
         assert_eq!(read(&mut columns, "0;1;u;a;b"), "broken");
         assert_eq!(read(&mut columns, "0;1;u;\"a\"b"), "1|u|");
-        assert_eq!(read(&mut columns, "x;event_time;login;statement"), "heading");
+        assert_eq!(read(&mut columns, "\u{feff}x;EVENT_TIME;\"Login\";statement"), "heading");
         assert_eq!(read(&mut columns, "event_time;login;statement;x"), "login|statement|x");
         let mut next = Columns::new(NAMES, &[]);
         next.restore(&columns.save());

@@ -96,30 +96,29 @@ impl Framer for Elements {
 impl Elements {
     /// The heading of a file, its end, blanks; anything else is told as lost.
     fn between(&mut self, buf: &[u8], more: More) -> Framed {
+        let heading = |text: &[u8]| [&b"<?xml"[..], b"<Audit ", b"<Version", b"</Audit>"].iter().any(|word| text.starts_with(word));
+        let blank = buf.len() - buf.trim_start().len();
+        if blank > 0 {
+            return Framed::Skip { consumed: blank, reason: BETWEEN };
+        }
         let next = buf.find(OPEN);
-        // What may be the beginning of a tag waits.
-        let all = next.unwrap_or_else(|| match more {
-            More::Closed => buf.len(),
-            _ => memchr::memrchr(b'<', buf.get(buf.len().saturating_sub(OPEN.len())..).unwrap_or_default())
-                .map_or(buf.len(), |at| buf.len().saturating_sub(OPEN.len()) + at),
-        });
-        let text = buf.get(..all).unwrap_or_default().trim();
-        let heading = |t: &[u8]| [&b"<?xml"[..], b"<Audit", b"<Version", b"</Audit", b"xmlns", b"xsi:"].iter().any(|w| t.starts_with(w));
-        if all == 0 || next.is_none() && more != More::Closed && all < buf.len() && text.is_empty() {
-            return if all == 0 { Framed::Incomplete } else { Framed::Skip { consumed: all, reason: "between XML records" } };
-        }
-        if text.is_empty() || heading(text) {
-            return Framed::Skip { consumed: all, reason: "between XML records" };
-        }
-        // Whole lines, so that pieces do not matter.
-        match (next, memchr::memrchr(b'\n', buf.get(..all).unwrap_or_default())) {
-            (Some(_), _) => Framed::Skip { consumed: all, reason: LOST_START },
-            (None, Some(lf)) => Framed::Skip { consumed: lf + 1, reason: LOST_START },
-            (None, None) if more == More::Closed || buf.len() > MAX_RECORD => Framed::Skip { consumed: all, reason: LOST_START },
-            (None, None) => Framed::Incomplete,
+        let before = buf.get(..next.unwrap_or(buf.len())).unwrap_or_default();
+        let all = more == More::Closed || next.is_some() || buf.len() > MAX_RECORD;
+        // A tag at a time, and what is none up to the end of its line, so that pieces do not matter.
+        let (reason, end) = match heading(before) {
+            true if before.starts_with(b"<Version") => (BETWEEN, before.find(b"</Version>").map(|at| at + b"</Version>".len())),
+            true => (BETWEEN, memchr::memchr(b'>', before).map(|at| at + 1)),
+            false => (LOST_START, memchr::memchr(b'\n', before).map(|at| at + 1)),
+        };
+        match end {
+            Some(end) => Framed::Skip { consumed: end, reason },
+            None if all => Framed::Skip { consumed: before.len(), reason },
+            None => Framed::Incomplete,
         }
     }
 }
+
+const BETWEEN: &str = "between XML records";
 
 struct Xml {
     stamps: Timestamps,
