@@ -88,8 +88,14 @@ struct Kept {
 /// Of [`Kept`]; state of another layout is dropped.
 const LAYOUT: u8 = 1;
 
-/// What a log leaves to its next file.
-type Estate = (Legacy, Share);
+/// What a log leaves to its next file: open sessions, how much of it names a token, whether it hands out accounts.
+type Estate = (Legacy, Share, bool);
+
+impl Kept {
+    fn read(state: &[u8]) -> Option<Self> {
+        postcard::from_bytes::<Kept>(state).ok().filter(|kept| kept.layout == LAYOUT)
+    }
+}
 
 impl Lane {
     fn save(&self, attributor: &Attributor) -> Vec<u8> {
@@ -136,6 +142,10 @@ impl Intake {
 
     /// Decoder state that was stored for a partition at this offset.
     pub fn restore(&mut self, key: &str, offset: u64, state: Vec<u8>) {
+        // Who an account was made for must be known before its log goes on.
+        if let Some(kept) = Kept::read(&state) {
+            self.attributor.bind(kept.bound);
+        }
         self.stored.insert(key.to_owned(), (offset, state));
     }
 
@@ -172,19 +182,16 @@ impl Intake {
             let (mut share, mut leases) = (Share::default(), false);
             match self.stored.remove(key) {
                 Some((offset, state)) if offset == chunk.offset => {
-                    if let Ok(kept) = postcard::from_bytes::<Kept>(&state)
-                        && kept.layout == LAYOUT
-                    {
+                    if let Some(kept) = Kept::read(&state) {
                         stream.restore(&kept.stream);
                         (share, leases) = (kept.share, !kept.bound.is_empty());
-                        self.attributor.bind(kept.bound);
                     }
                 }
                 // Sessions that were opened in the file before go on in this one.
                 _ if chunk.offset == 0 && !chunk.message => {
-                    if let Some((sessions, before)) = self.estate(&chunk.partition) {
+                    if let Some((sessions, before, hands_out)) = self.estate(&chunk.partition) {
                         stream.inherit(sessions);
-                        share = before;
+                        (share, leases) = (before, hands_out);
                     }
                 }
                 _ => {}
@@ -214,7 +221,7 @@ impl Intake {
         let log = Generation::of(&partition.label).log;
         let open = self.lanes.values().rev().find(|lane| lane.partition.source == partition.source && lane.log == log);
         let ended = self.ended.remove(&(partition.source.clone(), log));
-        open.and_then(|lane| Some((lane.stream.sessions()?, lane.share.clone()))).or(ended)
+        open.and_then(|lane| Some((lane.stream.sessions()?, lane.share.clone(), lane.leases))).or(ended)
     }
 
     fn flush(&mut self, partition: &Arc<Partition>, closed: bool, out: &mut Vec<Observation>, watch: &mut dyn Watch) {
@@ -231,7 +238,7 @@ impl Intake {
                 if self.ended.len() >= ENDED {
                     self.ended.pop_first();
                 }
-                self.ended.insert((lane.partition.source.clone(), lane.log.clone()), (sessions, lane.share.clone()));
+                self.ended.insert((lane.partition.source.clone(), lane.log.clone()), (sessions, lane.share.clone(), lane.leases));
             }
         } else {
             lane.stream.pause(&mut sink);
@@ -380,5 +387,32 @@ mod tests {
             let rotated = read(cut, true);
             assert_eq!(rotated.iter().map(|a| &a.id).collect::<Vec<_>>(), [&alert.id], "rotated after {lines} lines");
         }
+    }
+
+    /// A Vault log names an account, is rotated, and the daemon is started anew: the account is still its role's, before that log goes on.
+    #[test]
+    fn who_an_account_was_made_for_is_known_after_a_restart() {
+        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default());
+        let issued = r#"{"time":"2026-11-22T02:21:28Z","type":"response","auth":{"display_name":"approle-ci"},"request":{"id":"1","operation":"read","path":"db/creds/ro","remote_address":"10.1.0.7"},"response":{"secret":{"lease_id":"db/creds/ro/x"},"data":{"username":"custom_17"}}}"#;
+        let later = r#"{"time":"2026-11-22T02:22:28Z","type":"request","request":{"id":"2","operation":"read","path":"db/x"}}"#;
+        let used = r#"{"time":"2026-11-22T02:23:28Z","user":"custom_17","query":"select 1 from a"}"#;
+        let part = |key: &str, label: &str| Arc::new(Partition { source: "s".into(), key: key.into(), label: label.into() });
+        let line = |partition: &Arc<Partition>, line: &str| {
+            Delivery::Chunk(Chunk { partition: partition.clone(), offset: 0, bytes: format!("{line}\n").into_bytes(), message: false })
+        };
+        let (old, new, db) = (part("file:1", "audit.log.1"), part("file:2", "audit.log"), part("file:3", "app.jsonl"));
+        let mut intake = Intake::new(&rulebook, Arc::new(Dictionary::default()));
+        for delivery in [line(&old, issued), Delivery::Closed(old.clone()), line(&new, later), Delivery::Idle(new.clone())] {
+            intake.take(&delivery, &mut Vec::new(), &mut Unwatched);
+        }
+        let marks = intake.marks();
+        let mut intake = Intake::new(&rulebook, Arc::new(Dictionary::default()));
+        for mark in marks.into_iter().filter(|mark| !mark.closed) {
+            intake.restore(&mark.partition.key, mark.offset, mark.state);
+        }
+        let mut out = Vec::new();
+        intake.take(&line(&db, used), &mut out, &mut Unwatched);
+        intake.take(&Delivery::Closed(db), &mut out, &mut Unwatched);
+        assert_eq!(out.iter().map(|seen| seen.token).collect::<Vec<_>>(), [crate::token::TokenId::of(b"vault:approle-ci/ro")]);
     }
 }
