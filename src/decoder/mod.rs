@@ -115,12 +115,14 @@ pub mod elasticsearch;
 pub mod gcp_audit;
 pub mod hoop_audit;
 pub mod json;
+pub mod json_text;
 pub mod mariadb_audit;
 pub mod mongodb;
 pub mod mssql;
 pub mod opensearch;
 pub mod oracle;
 pub mod postgres;
+pub mod redis;
 pub mod render;
 pub mod saphana;
 pub mod secret_server;
@@ -163,6 +165,9 @@ pub static FORMATS: &[Format] = &[
     couchbase::ACCESS,
     snowflake::FORMAT,
     gcp_audit::FORMAT,
+    redis::monitor::FORMAT,
+    redis::acl::FORMAT,
+    redis::server::FORMAT,
     json::FORMAT,
 ];
 

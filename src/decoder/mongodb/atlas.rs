@@ -10,8 +10,8 @@
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 
-use super::json::{Json, Torn};
 use super::logv2::{date, remote, share};
+use crate::decoder::json_text::{Json, Torn};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};

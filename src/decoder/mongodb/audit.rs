@@ -13,9 +13,9 @@ use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 
 use super::act::{self, BESIDE, On, Told};
-use super::json::{Json, Torn};
 use super::logv2::{date, pipeline, remote};
 use super::session::account;
+use crate::decoder::json_text::{Json, Torn};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance};

@@ -14,9 +14,9 @@ use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 
 use super::act::{self, BESIDE, On, Told};
-use super::json::{Json, Torn};
 use super::session::{self, Sessions, account};
 use super::text;
+use crate::decoder::json_text::{Json, Torn};
 use crate::decoder::peer::peer;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};

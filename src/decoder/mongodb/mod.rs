@@ -4,7 +4,6 @@ pub mod act;
 pub mod atlas;
 pub mod audit;
 mod ctime;
-mod json;
 pub mod logv2;
 pub mod session;
 pub mod text;

@@ -1,6 +1,6 @@
 //! Reads a JSON value byte by byte, in one pass, and builds nothing.
 //!
-//! MongoDB writes client text that need not be UTF-8, nests without limit, and puts 64-bit numbers into objects of their own
+//! For logs that nest deeply, and of which little is wanted. MongoDB writes client text that need not be UTF-8, nests without limit, and puts 64-bit numbers into objects of their own
 //! (`{"$numberLong":"5"}`): here text stays bytes, nesting costs no stack, and such numbers are numbers.
 
 use bumpalo::Bump;
