@@ -15,6 +15,7 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod python;
+pub mod redis;
 pub mod smtp;
 
 use std::io::{Read, Write};

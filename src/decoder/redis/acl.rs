@@ -100,10 +100,15 @@ impl Framer for Lists {
 }
 
 /// What redis-cli prints: an entry begins with its word "count", and the answer to TIME with ten digits.
+/// Of raw values a name may hold line ends, but behind it comes the client's own line.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Printed;
+struct Printed {
+    named: bool,
+}
 
 impl Grammar for Printed {
+    const PATIENCE: usize = 16 << 10;
+
     fn head(line: &[u8]) -> bool {
         let (value, _) = unnumbered(line);
         let json = [&b"[{"[..], b"[\"", b"{\"count\""].iter().any(|start| line.starts_with(start));
@@ -111,12 +116,16 @@ impl Grammar for Printed {
         json || entry || clock(line).is_some() || value.starts_with(b"> ")
     }
 
-    fn begin(&mut self, _: &[u8]) {}
+    fn begin(&mut self, line: &[u8]) {
+        self.named = line.trim_ascii() != b"count";
+    }
 
-    fn more(&mut self, _: &[u8]) {}
+    fn more(&mut self, line: &[u8]) {
+        self.named |= line == b"client-info";
+    }
 
     fn whole(&self) -> bool {
-        true
+        self.named
     }
 }
 
@@ -191,32 +200,58 @@ impl<'a> Entry<'a> {
         if json.ended() { Ok(entry) } else { Err(Torn) }
     }
 
-    /// What redis-cli printed: keys and values on alternate lines, or `key => value`.
+    /// What redis-cli printed.
     fn printed(text: &'a [u8], arena: &'a Bump) -> Self {
+        let (_, numbered) = unnumbered(text.split(|b| *b == b'\n').next().unwrap_or_default());
+        if numbered { Self::numbered(text, arena) } else { Self::raw(text) }
+    }
+
+    /// Keys and values on alternate lines, or `key => value`, each behind its number and text in quotes.
+    fn numbered(text: &'a [u8], arena: &'a Bump) -> Self {
         let mut entry = Entry::default();
-        let (mut key, mut raw): (Option<&'a [u8]>, Option<bool>) = (None, None);
-        for line in text.split(|b| *b == b'\n') {
-            let (value, numbered) = unnumbered(line);
-            if *raw.get_or_insert(!numbered) == numbered {
-                continue; // not of this list
-            }
-            let plain = |value: &'a [u8]| match quoted::first(value) {
-                Some((inner, _)) if numbered => quoted::plain(inner, arena),
-                _ => {
-                    let value = value.strip_prefix(b"(integer) ").or(value.strip_prefix(b"(double) ")).unwrap_or(value);
-                    value.strip_suffix(b"\r").unwrap_or(value)
-                }
-            };
-            if numbered && let Some((name, value)) = value.split_once_str(" => ") {
-                entry.set(plain(name), plain(value));
-            } else {
-                match key.take() {
-                    Some(key) => entry.set(key, plain(value)),
-                    None => key = Some(plain(value)),
-                }
+        let plain = |value: &'a [u8]| match quoted::first(value) {
+            Some((inner, _)) => quoted::plain(inner, arena),
+            None => value.strip_prefix(b"(integer) ").or(value.strip_prefix(b"(double) ")).unwrap_or(value),
+        };
+        let mut key = None;
+        for (value, _) in text.split(|b| *b == b'\n').map(unnumbered).filter(|(_, numbered)| *numbered) {
+            match (value.split_once_str(" => "), key.take()) {
+                (Some((name, value)), None) => entry.set(plain(name), plain(value)),
+                (_, Some(key)) => entry.set(key, plain(value)),
+                (None, None) => key = Some(plain(value)),
             }
         }
-        entry.raw = raw == Some(true);
+        entry
+    }
+
+    /// Keys and values as they are: a value ends before the line that is the next key.
+    fn raw(text: &'a [u8]) -> Self {
+        const KEYS: [&str; 10] = [
+            "count",
+            "reason",
+            "context",
+            "object",
+            "username",
+            "age-seconds",
+            "client-info",
+            "entry-id",
+            "timestamp-created",
+            "timestamp-last-updated",
+        ];
+        let mut entry = Entry { raw: true, ..Entry::default() };
+        let mut rest = text;
+        let mut keys = KEYS.iter().peekable();
+        while let Some(key) = keys.next() {
+            let Some(after) = rest.strip_prefix(key.as_bytes()).and_then(|r| r.strip_prefix(b"\n").or(r.strip_prefix(b"\r\n"))) else {
+                break;
+            };
+            let end = keys.peek().and_then(|next| after.find(format!("\n{next}\n")));
+            let value = after.get(..end.unwrap_or(after.len())).unwrap_or_default();
+            // The last value may have other answers behind it.
+            let value = if end.is_none() { value.split(|b| *b == b'\n').next().unwrap_or_default() } else { value };
+            entry.set(key.as_bytes(), value.strip_suffix(b"\r").unwrap_or(value));
+            rest = end.and_then(|end| after.get(end + 1..)).unwrap_or_default();
+        }
         entry
     }
 
@@ -248,7 +283,10 @@ impl Decoder for Acl {
                 Err(Torn) => return Decoded::Reject(if record.truncated { "torn object" } else { "not an entry of ACL LOG" }),
             }
         } else if let Some(seconds) = clock(first) {
-            self.now = seconds.checked_mul(1_000_000);
+            // The rest of the second stands behind it.
+            let digits = |part: &[u8]| std::str::from_utf8(part).ok().and_then(|t| t.parse::<i64>().ok());
+            let micros = bytes.split(|b| !b.is_ascii_digit()).filter(|part| part.len() > 2).nth(1).and_then(digits);
+            self.now = seconds.checked_mul(1_000_000).map(|now| now + micros.filter(|m| *m < 1_000_000).unwrap_or(0));
             return Decoded::Skip("the server's clock");
         } else if Printed::head(first) && !first.starts_with(b"> ") {
             Entry::printed(bytes, arena)
@@ -351,9 +389,9 @@ mod tests {
         let want = "2026-11-22T02:37:17.279Z Denied web Authenticated 10.0.0.7:46451 update [etl:*]";
         assert_eq!(told(&format!("[{dated},{dated}]\n[{dated}]\n")), [want, "skip: told before", "skip: told before"]);
         assert_eq!(told(&entry("")), ["reject: no time: write down TIME before ACL LOG"]);
-        let aged = "2026-11-22T02:37:16.5Z Denied web Authenticated 10.0.0.7:46451 update [etl:*]";
+        let aged = "2026-11-22T02:37:16.779Z Denied web Authenticated 10.0.0.7:46451 update [etl:*]";
         assert_eq!(told(&format!("[\"1795315037\",\"279000\"]\n[{}]\n", entry(""))), ["skip: the server's clock", aged]);
-        assert_eq!(told(&entry(r#","now":1795315037"#)), [aged]);
+        assert_eq!(told(&entry(r#","now":1795315037.279"#)), [aged]);
     }
 
     #[test]
@@ -367,8 +405,8 @@ mod tests {
             [
                 "skip: no entry of ACL LOG",
                 "skip: the server's clock",
-                r#"2026-11-22T02:37:09Z LoginFailed bad\nuser\n1) \"count\" Claimed 10.0.0.7:46451 connect []"#,
-                "2026-11-22T02:37:10Z Denied web Authenticated 10.0.0.7:46451 set []",
+                r#"2026-11-22T02:37:09.279Z LoginFailed bad\nuser\n1) \"count\" Claimed 10.0.0.7:46451 connect []"#,
+                "2026-11-22T02:37:10.279Z Denied web Authenticated 10.0.0.7:46451 set []",
             ]
         );
     }
@@ -376,11 +414,11 @@ mod tests {
     #[test]
     fn raw_entries_name_nobody() {
         let log = format!(
-            "count\n1\nreason\nauth\ncontext\ntoplevel\nobject\nAUTH\nusername\nx\ncount\n1\nreason\ncommand\nobject\nflushall\nusername\nadmin\nage-seconds\n1\ntimestamp-created\n1795315037279\nage-seconds\n8.0\nclient-info\n{INFO}\nentry-id\n0\ntimestamp-created\n1795315037279\ntimestamp-last-updated\n1795315037279\n"
+            "count\n1\nreason\nauth\ncontext\ntoplevel\nobject\nAUTH\nusername\nx\ncount\n1\nreason\ncommand\nobject\nflushall\nusername\nadmin\nage-seconds\n8.0\nclient-info\n{INFO}\nentry-id\n0\ntimestamp-created\n1795315037279\ntimestamp-last-updated\n1795315037279\n"
         );
         let got = told(&log);
         assert!(got.iter().all(|line| line.ends_with("doubtful") || line.starts_with("reject")), "{got:#?}");
-        assert!(got.iter().any(|line| line.contains("admin Claimed")), "{got:#?}");
+        assert!(got.iter().any(|line| line.contains("LoginFailed x")), "{got:#?}");
     }
 
     #[test]
