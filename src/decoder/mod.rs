@@ -107,6 +107,7 @@ impl Guess {
 }
 
 pub mod aws_cloudtrail;
+pub mod cassandra;
 pub mod clickhouse;
 pub mod cockroach;
 pub mod couchbase;
@@ -168,6 +169,7 @@ pub static FORMATS: &[Format] = &[
     redis::monitor::FORMAT,
     redis::acl::FORMAT,
     redis::server::FORMAT,
+    cassandra::FORMAT,
     json::FORMAT,
 ];
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::lines::{void, without_cr};
 use super::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
-/// What a format knows of its records' boundaries. Only what must survive inside an oversized record is saved.
+/// What a format knows of its records' boundaries. It is kept from record to record, and saved.
 pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
     /// Bytes of a line that [`Grammar::head`] needs to see, unless the line is shorter.
     const LOOK: usize = 160;
@@ -20,7 +20,8 @@ pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
     /// Whether a record can begin with this line.
     fn head(line: &[u8]) -> bool;
 
-    /// A record begins with this line, which is complete unless it is very long.
+    /// A record begins with this line, which is complete unless it is very long. It may be shown again: nothing may be learned of it
+    /// that outlasts the record.
     fn begin(&mut self, line: &[u8]);
 
     /// The record goes on with another line.
@@ -28,6 +29,9 @@ pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
 
     /// Whether the record may end here.
     fn whole(&self) -> bool;
+
+    /// The record is this, or begins with this where it is too long: what is to be learned of it is learned now.
+    fn end(&mut self, _record: &[u8]) {}
 }
 
 /// Reason on a record that does not end as its kind must.
@@ -60,6 +64,7 @@ impl<G: Grammar> Joined<G> {
         let suspect = (self.doubtful.take() == Some(end)).then_some(OPEN);
         (self.at, self.scanned) = (0, 0);
         let truncated = len > MAX_RECORD;
+        self.grammar.end(buf.get(..len).unwrap_or_default());
         Framed::Record(Frame { skip: 0, len: if truncated { HEAD } else { len }, consumed: end, truncated, unterminated, suspect })
     }
 }
@@ -113,7 +118,7 @@ impl<G: Grammar> Framer for Joined<G> {
                     More::Closed if self.passing => return Framed::Skip { consumed: buf.len(), reason: "rest of an oversized record" },
                     More::Closed => {
                         if !rest.is_empty() {
-                            if begun { self.grammar.more(line) } else { self.begin(line) }
+                            if begun { self.grammar.more(line) } else { self.grammar.begin(line) }
                         }
                         let whole = self.grammar.whole();
                         match self.doubtful.filter(|_| !whole && G::PATIENCE < usize::MAX) {
@@ -138,7 +143,7 @@ impl<G: Grammar> Framer for Joined<G> {
             if begun {
                 self.grammar.more(line)
             } else {
-                self.begin(line)
+                self.grammar.begin(line)
             }
             self.at += line_end + 1;
             self.scanned = 0;
@@ -150,33 +155,25 @@ impl<G: Grammar> Framer for Joined<G> {
         let cut = if self.at > 0 { self.at } else { buf.len() };
         if self.at == 0 {
             let line = buf.get(..cut).unwrap_or_default();
-            if self.passing { self.grammar.more(line) } else { self.begin(line) }
+            if self.passing { self.grammar.more(line) } else { self.grammar.begin(line) }
         }
         (self.at, self.scanned, self.doubtful) = (0, 0, None);
         if std::mem::replace(&mut self.passing, true) {
             return Framed::Skip { consumed: cut, reason: "rest of an oversized record" };
         }
+        self.grammar.end(buf.get(..HEAD.min(cut)).unwrap_or_default());
         Framed::Record(Frame { skip: 0, len: HEAD.min(cut), consumed: cut, truncated: true, unterminated: false, suspect: None })
     }
 
     fn save(&self) -> Vec<u8> {
-        if self.passing { postcard::to_stdvec(&self.grammar).unwrap_or_default() } else { Vec::new() }
+        postcard::to_stdvec(&(self.passing, &self.grammar)).unwrap_or_default()
     }
 
     fn restore(&mut self, state: &[u8]) {
         *self = Self::new();
-        if let Ok(grammar) = postcard::from_bytes(state)
-            && !state.is_empty()
-        {
-            (self.grammar, self.passing) = (grammar, true);
+        if let Ok((passing, grammar)) = postcard::from_bytes(state) {
+            (self.passing, self.grammar) = (passing, grammar);
         }
-    }
-}
-
-impl<G: Grammar> Joined<G> {
-    fn begin(&mut self, line: &[u8]) {
-        self.grammar = G::default();
-        self.grammar.begin(line);
     }
 }
 
@@ -197,6 +194,7 @@ mod tests {
         }
 
         fn begin(&mut self, line: &[u8]) {
+            self.0 = false;
             self.more(line);
         }
 

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(clippy::disallowed_methods, reason = "waiting for a real server needs the real clock")]
 
+pub mod cassandra;
 pub mod clickhouse;
 pub mod daemon;
 pub mod http_receiver;

@@ -155,6 +155,7 @@ impl Grammar for Lines {
             Some(m) if verb(m).is_some() => Self::OPERATION,
             _ => Self::FREE,
         };
+        self.whole = false;
         self.ends(line);
     }
 

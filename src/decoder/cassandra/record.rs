@@ -1,0 +1,468 @@
+//! One record of Cassandra's logs, and where it ends.
+
+use bstr::{BStr, ByteSlice};
+use bumpalo::Bump;
+use bumpalo::collections::Vec as Slots;
+use serde::{Deserialize, Serialize};
+
+use super::doubt::{Doubt, Verdict};
+use super::{ecaudit, millis};
+use crate::event::{Operation, Time};
+use crate::framing::joined::Grammar;
+
+/// What logback puts before a message: `INFO  [thread] 2026-11-27 10:01:55,330 File.java:51 - message`.
+#[derive(Debug, Clone, Copy)]
+pub struct Prefix<'a> {
+    pub stamp: &'a [u8],
+    /// The Java file.
+    pub source: &'a [u8],
+    pub message: &'a [u8],
+}
+
+const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
+
+/// The prefix, where a line has one in the pattern of Cassandra's own logback.xml.
+pub fn prefix(line: &[u8]) -> Option<Prefix<'_>> {
+    let level = LEVELS.iter().find(|level| line.starts_with(level))?;
+    let rest = line.get(level.len()..)?;
+    let rest = rest.trim_start();
+    // Thread names are the server's own, but may hold brackets.
+    let rest = rest.strip_prefix(b"[")?;
+    let first = rest.get(..rest.len().min(400))?;
+    let (close, date) = first.find_iter("] ").find_map(|at| Some((at, is_date(first.get(at + 2..)?)?)))?;
+    let stamp = rest.get(close + 2..close + 2 + date)?;
+    let rest = rest.get(close + 2 + date..)?.trim_start();
+    let (place, message) = rest.split_once_str(" - ")?;
+    let source = place.split(|b| *b == b':').next().unwrap_or_default();
+    (place.len() < 128 && !place.contains(&b'\n')).then_some(Prefix { stamp, source, message })
+}
+
+/// Length of `2026-11-27 10:01:55,330` at the start, with its fraction.
+fn is_date(text: &[u8]) -> Option<usize> {
+    let shape = b"9999-99-99 99:99:99";
+    let head = text.get(..shape.len())?;
+    let fits = head.iter().zip(shape).all(|(b, s)| match s {
+        b'9' => b.is_ascii_digit(),
+        b' ' => matches!(b, b' ' | b'T'),
+        other => b == other,
+    });
+    let fraction = match text.get(shape.len()) {
+        Some(b',' | b'.') => 1 + text.iter().skip(shape.len() + 1).take_while(|b| b.is_ascii_digit()).count(),
+        _ => 0,
+    };
+    fits.then_some(shape.len() + fraction)
+}
+
+/// Whether a line goes on with a message of several lines: a stack trace, a list.
+pub fn continues(line: &[u8]) -> bool {
+    !line.contains_str("|operation:")
+}
+
+/// An audit record, taken apart. Nothing is unescaped: there are no escapes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Audit<'a> {
+    pub user: &'a [u8],
+    pub source: &'a [u8],
+    pub port: &'a [u8],
+    pub stamp: &'a [u8],
+    pub kind: &'a [u8],
+    pub category: &'a [u8],
+    pub keyspace: &'a [u8],
+    pub scope: &'a [u8],
+    pub operation: &'a [u8],
+    /// A key stood twice: a name holds what looks like fields.
+    pub twice: bool,
+}
+
+/// Longest text between the start of a record and its operation.
+const HEAD: usize = 4 << 10;
+
+impl<'a> Audit<'a> {
+    /// Reads a record with or without logback's prefix.
+    pub fn read(record: &'a [u8]) -> Option<Self> {
+        let body = prefix(record).map_or(record, |p| p.message);
+        let body = body.strip_prefix(b"LogMessage: ").unwrap_or(body);
+        let starts = [&b"user:"[..], b"host:", b"source:"].iter().any(|key| body.starts_with(key));
+        if !starts {
+            return None;
+        }
+        let head = body.get(..body.len().min(HEAD))?;
+        let (head, operation) = match head.find("|operation:") {
+            Some(at) => (body.get(..at)?, body.get(at + "|operation:".len()..)?),
+            // DSE leaves it out of some records.
+            None => (head.split(|b| *b == b'\n').next()?, &b""[..]),
+        };
+        let mut audit = Audit { operation, ..Audit::default() };
+        let mut last = Key::None;
+        for field in head.split(|b| *b == b'|') {
+            let (key, value) = match field.split_once_str(":") {
+                Some((key, value)) => (Key::of(key), value),
+                None => (Key::None, field),
+            };
+            let Some(slot) = audit.slot(key) else {
+                // A bar inside a name.
+                if key == Key::None && last != Key::None {
+                    audit.twice = true;
+                }
+                continue;
+            };
+            let again = !slot.is_empty();
+            *slot = value;
+            audit.twice |= again;
+            last = key;
+        }
+        // A role's name may hold the word itself: what seems to be the statement then begins with fields.
+        let bare = operation.split(|b| matches!(b, b'\'' | b'"' | b'$' | b'/' | b'-')).next().unwrap_or_default();
+        audit.twice |= bare.contains_str("|operation:") || bare.contains_str("|category:") || bare.contains_str("|host:");
+        (!audit.stamp.is_empty() && !audit.kind.is_empty()).then_some(audit)
+    }
+
+    fn slot(&mut self, key: Key) -> Option<&mut &'a [u8]> {
+        Some(match key {
+            Key::User => &mut self.user,
+            Key::Source => &mut self.source,
+            Key::Port => &mut self.port,
+            Key::Stamp => &mut self.stamp,
+            Key::Kind => &mut self.kind,
+            Key::Category => &mut self.category,
+            Key::Keyspace => &mut self.keyspace,
+            Key::Scope => &mut self.scope,
+            Key::Known | Key::None => return None,
+        })
+    }
+
+    pub fn time(&self) -> Option<Time> {
+        millis(self.stamp)
+    }
+
+    /// Whether the statement was understood by the server, and is lexically whole for that.
+    fn understood(&self) -> bool {
+        self.kind != b"REQUEST_FAILURE" && self.category != b"ERROR" && !self.kind.starts_with(b"LOGIN")
+    }
+
+    /// The statement, and what the server says of its failure.
+    pub fn statement(&self) -> (&'a [u8], &'a [u8]) {
+        let failed = matches!(self.kind, b"REQUEST_FAILURE" | b"UNAUTHORIZED_ATTEMPT");
+        match self.operation.rsplit_once_str("; ") {
+            Some((statement, error)) if failed => (statement, error),
+            _ => (self.operation, b""),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    User,
+    Source,
+    Port,
+    Stamp,
+    Kind,
+    Category,
+    Keyspace,
+    Scope,
+    /// A field without interest.
+    Known,
+    None,
+}
+
+impl Key {
+    fn of(key: &[u8]) -> Key {
+        match key {
+            b"user" => Key::User,
+            b"source" => Key::Source,
+            b"port" => Key::Port,
+            b"timestamp" => Key::Stamp,
+            b"type" => Key::Kind,
+            b"category" => Key::Category,
+            b"ks" => Key::Keyspace,
+            b"scope" | b"cf" => Key::Scope,
+            b"host" | b"batch" | b"authenticated" | b"consistency level" | b"nodeIP" => Key::Known,
+            _ => Key::None,
+        }
+    }
+}
+
+/// Where a text stands in CQL's grammar of literals and comments.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Inside {
+    #[default]
+    Nothing,
+    Quotes(u8),
+    /// `$$ ... $$`
+    Dollars,
+    /// `/* ... */`
+    Comment,
+}
+
+impl Inside {
+    /// After one more line.
+    fn after(self, line: &[u8]) -> Inside {
+        let mut inside = self;
+        let mut at = 0;
+        while let Some(byte) = line.get(at) {
+            let two = line.get(at..at + 2).unwrap_or_default();
+            at += 1;
+            inside = match (inside, byte) {
+                (Inside::Nothing, b'\'' | b'"') => Inside::Quotes(*byte),
+                // Twice the quote is the quote itself: out and in again.
+                (Inside::Quotes(quote), _) if quote == *byte => Inside::Nothing,
+                (Inside::Nothing, _) if matches!(two, b"--" | b"//") => return inside,
+                // Behind a refused statement the server says why; no statement goes on like that.
+                (Inside::Nothing, b';') if line.get(at..).is_some_and(|rest| rest.starts_with(b" User ")) => return inside,
+                (Inside::Nothing, _) if two == b"/*" => {
+                    at += 1;
+                    Inside::Comment
+                }
+                (Inside::Comment, _) if two == b"*/" => {
+                    at += 1;
+                    Inside::Nothing
+                }
+                (Inside::Nothing, _) if two == b"$$" => {
+                    at += 1;
+                    Inside::Dollars
+                }
+                (Inside::Dollars, _) if two == b"$$" => {
+                    at += 1;
+                    Inside::Nothing
+                }
+                (other, _) => other,
+            };
+        }
+        inside
+    }
+}
+
+/// Where records end. Where the log may stand inside a failed statement already, each line that looks like a record is one: nothing
+/// that a client wrote there may hide the records of others.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Lines {
+    doubt: Doubt,
+    how: How,
+    inside: Inside,
+    whole: bool,
+    masked: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum How {
+    /// With its line, for all that can be told.
+    #[default]
+    Line,
+    /// When its statement's literals and comments do.
+    Statement,
+    /// With the masked password, behind which the server writes nothing.
+    Refused,
+    /// With a quote (ecAudit).
+    Quoted,
+}
+
+/// Whether a record ends here with a masked password: all that followed the word, in whatever case it stood there, is gone.
+pub fn masked(record: &[u8]) -> bool {
+    const MASKED: &[u8] = b"password *******";
+    let tail = record.get(record.len().saturating_sub(MASKED.len())..).unwrap_or_default();
+    tail.eq_ignore_ascii_case(MASKED)
+}
+
+impl Lines {
+    fn line(&mut self, line: &[u8]) {
+        match self.how {
+            How::Line => self.whole = true,
+            How::Statement => {
+                self.inside = self.inside.after(line);
+                // Up to 4.1 all that follows the word is masked in statements about roles, quotes and line ends included.
+                self.whole = self.inside == Inside::Nothing || self.masked && masked(line);
+            }
+            How::Refused => self.whole = masked(line) || line.ends_with(b" are incorrect"),
+            How::Quoted => self.whole = line.ends_with(b"'"),
+        }
+    }
+}
+
+impl Grammar for Lines {
+    const LOOK: usize = 400;
+
+    fn head(line: &[u8]) -> bool {
+        let bare = [&b"user:"[..], b"host:", b"LogMessage: "].iter().any(|start| line.starts_with(start));
+        prefix(line).is_some() || bare && Audit::read(line).is_some() || ecaudit::Row::read(line).is_some()
+    }
+
+    fn begin(&mut self, line: &[u8]) {
+        (self.how, self.inside, self.whole, self.masked) = (How::Line, Inside::Nothing, false, false);
+        let Some(audit) = Audit::read(line) else {
+            match ecaudit::Row::read(line) {
+                Some(row) => {
+                    self.how = How::Quoted;
+                    self.line(row.operation);
+                }
+                None => self.whole = true,
+            }
+            return;
+        };
+        self.how = match audit.kind {
+            _ if self.doubt.judge(&audit) != Verdict::Clear || audit.twice => How::Line,
+            b"LOGIN_ERROR" if audit.operation.contains_str("Provided username ") => How::Refused,
+            _ if audit.understood() => How::Statement,
+            _ => How::Line,
+        };
+        self.masked = audit.category == b"DCL";
+        self.line(audit.operation);
+    }
+
+    fn more(&mut self, line: &[u8]) {
+        self.line(line);
+    }
+
+    fn whole(&self) -> bool {
+        self.whole
+    }
+
+    fn end(&mut self, record: &[u8]) {
+        if let Some(audit) = Audit::read(record) {
+            let verdict = self.doubt.judge(&audit);
+            self.doubt.learn(&audit, verdict);
+        }
+    }
+}
+
+/// Operation and objects of a record.
+pub fn scope<'a>(
+    kind: &[u8],
+    statement: &'a [u8],
+    keyspace: &'a [u8],
+    scope: &'a [u8],
+    arena: &'a Bump,
+) -> (Option<Operation>, &'a [&'a BStr]) {
+    let first = words(statement).next().unwrap_or_default().to_ascii_uppercase();
+    let kind = kind.strip_prefix(b"CQL_").unwrap_or(kind);
+    if kind == b"BATCH" {
+        return batch(statement, keyspace, arena);
+    }
+    let said = match kind {
+        // An INSERT is an update to Cassandra; what failed or was prepared shows by its text only.
+        b"UPDATE" | b"REQUEST_FAILURE" | b"UNAUTHORIZED_ATTEMPT" | b"PREPARE_STATEMENT" => first.as_slice(),
+        b"LIST_ROLES" | b"LIST_USERS" | b"LIST_PERMISSIONS" | b"LIST_SUPERUSERS" | b"DESCRIBE" => b"LIST",
+        b"USE_KEYSPACE" => b"USE",
+        other => other.split(|b| *b == b'_').next().unwrap_or_default(),
+    };
+    let operation = match said {
+        b"SELECT" | b"GET" => Operation::Select,
+        b"INSERT" => Operation::Insert,
+        b"UPDATE" => Operation::Update,
+        b"DELETE" => Operation::Delete,
+        b"BEGIN" => return batch(statement, keyspace, arena),
+        b"CREATE" | b"ADD" => Operation::Create,
+        b"DROP" => Operation::Drop,
+        b"ALTER" => Operation::Alter,
+        b"TRUNCATE" => Operation::Truncate,
+        b"GRANT" => Operation::Grant,
+        b"REVOKE" => Operation::Revoke,
+        b"LIST" => Operation::Show,
+        b"USE" => Operation::Set,
+        b"" => Operation::Unknown,
+        _ => Operation::Other,
+    };
+    let objects: &[&BStr] = match (keyspace, scope) {
+        // Without a scope the statement names what it is about, or nothing does.
+        (_, b"") if !statement.is_empty() && !matches!(operation, Operation::Other | Operation::Unknown) => {
+            named(&first, statement, keyspace, arena)
+        }
+        (_, b"" | b"*") => arena.alloc_slice_copy(&[BStr::new(keyspace)]),
+        _ => arena.alloc_slice_copy(&[qualified(keyspace, scope, arena)]),
+    };
+    let objects = if objects == [BStr::new("")] { &[] } else { objects };
+    (Some(operation), objects)
+}
+
+/// The operations of a batch of texts, and its tables.
+fn batch<'a>(statement: &'a [u8], keyspace: &'a [u8], arena: &'a Bump) -> (Option<Operation>, &'a [&'a BStr]) {
+    let mut operation = None;
+    let mut objects = Slots::new_in(arena);
+    let mut before: &[u8] = b"";
+    for word in words(statement).take(100_000) {
+        let act = match before.to_ascii_uppercase().as_slice() {
+            b"INTO" => Some(Operation::Insert),
+            b"UPDATE" => Some(Operation::Update),
+            b"FROM" => Some(Operation::Delete),
+            _ => None,
+        };
+        if let Some(act) = act {
+            operation = Some(if operation.is_none_or(|o| o == act) { act } else { Operation::Merge });
+            let name = table(word, keyspace, arena);
+            if objects.len() < 16 && !objects.contains(&name) {
+                objects.push(name);
+            }
+        }
+        before = word;
+    }
+    (operation.or(Some(Operation::Merge)), objects.into_bump_slice())
+}
+
+/// The table that a single statement names behind its usual word.
+fn named<'a>(first: &[u8], statement: &'a [u8], keyspace: &'a [u8], arena: &'a Bump) -> &'a [&'a BStr] {
+    let behind: &[u8] = match first {
+        b"SELECT" | b"DELETE" => b"FROM",
+        b"INSERT" => b"INTO",
+        b"UPDATE" => b"UPDATE",
+        b"TRUNCATE" => b"TRUNCATE",
+        b"CREATE" | b"DROP" | b"ALTER" => b"TABLE",
+        _ => return &[],
+    };
+    let mut rest = words(statement)
+        .skip_while(|word| !word.eq_ignore_ascii_case(behind))
+        .skip(1)
+        .skip_while(|word| [&b"table"[..], b"if", b"not", b"exists"].iter().any(|noise| word.eq_ignore_ascii_case(noise)));
+    match rest.next() {
+        Some(name) => arena.alloc_slice_copy(&[table(name, keyspace, arena)]),
+        None => &[],
+    }
+}
+
+/// Words of a statement outside of its literals and comments; a name in quotes is (part of) one word.
+fn words(statement: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = statement;
+    std::iter::from_fn(move || {
+        loop {
+            rest = rest.trim_start_with(|c| c.is_ascii_whitespace() || matches!(c, '(' | ')' | ',' | ';' | '=' | '<' | '>'));
+            let skip = match rest.get(..2).unwrap_or_default() {
+                b"--" | b"//" => rest.find_byte(b'\n').unwrap_or(rest.len()),
+                b"/*" => rest.find("*/").map_or(rest.len(), |end| end + 2),
+                [b'\'', _] => 2 + rest.get(1..).and_then(|r| r.find_byte(b'\'')).unwrap_or(rest.len()),
+                _ => 0,
+            };
+            if skip == 0 {
+                break;
+            }
+            rest = rest.get(skip..).unwrap_or_default();
+        }
+        let mut quoted = false;
+        let len = rest
+            .iter()
+            .take_while(|b| {
+                quoted ^= **b == b'"';
+                quoted || **b == b'"' || !b.is_ascii_whitespace() && !matches!(b, b'(' | b')' | b',' | b';' | b'=' | b'<' | b'>' | b'\'')
+            })
+            .count();
+        let (word, after) = rest.split_at_checked(len.max(1))?;
+        rest = after;
+        Some(word)
+    })
+}
+
+/// `keyspace.table` out of a name as a statement writes it.
+fn table<'a>(name: &'a [u8], keyspace: &'a [u8], arena: &'a Bump) -> &'a BStr {
+    let mut plain = Slots::with_capacity_in(name.len(), arena);
+    plain.extend(name.iter().copied().filter(|b| *b != b'"'));
+    let plain: &[u8] = plain.into_bump_slice();
+    if plain.contains(&b'.') { BStr::new(plain) } else { qualified(keyspace, plain, arena) }
+}
+
+fn qualified<'a>(keyspace: &[u8], table: &'a [u8], arena: &'a Bump) -> &'a BStr {
+    if keyspace.is_empty() {
+        return BStr::new(table);
+    }
+    let mut name = Slots::with_capacity_in(keyspace.len() + 1 + table.len(), arena);
+    name.extend_from_slice(keyspace);
+    name.push(b'.');
+    name.extend_from_slice(table);
+    BStr::new(name.into_bump_slice())
+}
