@@ -303,7 +303,7 @@ fn damaged_records_never_panic_and_are_all_counted() {
         ("postgres-csv", csv),
         ("mariadb-audit", read("mariadb-audit/hostile.log")),
         ("json", read("json/records.jsonl")),
-        ("json", read("json/envelopes.jsonl")),
+        ("mariadb-audit", read("relay/envelopes.jsonl")),
         ("postgres-stderr", STDERR.repeat(500).into_bytes()),
     ];
     let mut random = Random(7);

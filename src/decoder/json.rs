@@ -2,23 +2,20 @@
 //!
 //! ```text
 //! {"time":"2026-11-22T02:21:28Z","user":"billing_svc","client_ip":"10.1.0.7","database":"app","query":"SELECT 1"}
-//! {"@timestamp":"...","message":"2026-11-22 02:21:28.123 UTC [77] billing_svc@app LOG:  statement: SELECT 1","log":{"offset":7}}
 //! ```
 //!
-//! Fields are found by the usual names ([`fields`]) or where the source's `mapping` says. A record of another format inside
-//! a text field (Filebeat and Vector: `message`, Fluent Bit and Docker: `log`) is handed to that format's decoder; which format it
-//! is, the first such record tells, unless the configuration names it.
+//! Fields are found by the usual names ([`fields`]) or where the source's `mapping` says. A record of another format inside a text field
+//! (Filebeat and Vector: `message`, Fluent Bit: `log`) is opened before: see [`crate::framing::envelope::shipper`].
 //!
 //! The principal counts as verified: a relay reports what the database verified. The relay itself is not verified by
 //! anybody here, so the format is marked as forgeable: it alerts and never revokes.
 //! <https://datatracker.ietf.org/doc/html/rfc8259>
 
 use bumpalo::Bump;
-use serde::{Deserialize, Serialize};
 
 use super::peer::peer;
 use super::timestamp::Timestamps;
-use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record, by_name, detect};
+use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
 
 pub mod fields;
@@ -26,14 +23,14 @@ pub mod pick;
 pub mod sample;
 
 use fields::{Field, SLOTS};
-use pick::{Picked, Places};
+use pick::Places;
 
 pub const FORMAT: Format = Format {
     name: "json",
-    about: "JSON objects with usual or mapped field names; Filebeat, Fluent Bit, Vector and Docker envelopes",
+    about: "JSON objects with usual or mapped field names",
     forgeable: true,
     sniff,
-    open: |_, options| (Box::new(crate::framing::lines::Lines::new()), Box::new(Json::new(options, 0))),
+    open: |_, options| (Box::new(crate::framing::lines::Lines::new()), Box::new(Json::new(options))),
     guide: Guide {
         system: "Applications, proxies and relays that write one JSON object a line",
         switch_on: "Name the fields that are not found by their usual names in the source's `mapping`",
@@ -60,11 +57,6 @@ pub const FORMAT: Format = Format {
     },
 };
 
-/// Envelopes inside envelopes that are opened.
-const DEPTH: u8 = 3;
-/// How sure a format must be of a text before that text counts as a record of it.
-const SURE: u8 = 50;
-
 fn sniff(sample: &[u8], options: &Options) -> Guess {
     /// Lines looked at.
     const LINES: usize = 20;
@@ -80,7 +72,7 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
         let Ok(picked) = pick::pick(pick::text(line, &arena), &places, SLOTS, &arena) else { continue };
         objects += 1;
         let has = |field: Field| picked.get(field as usize).is_some();
-        known += usize::from(has(Field::Time) && (has(Field::Principal) || has(Field::Statement)) || has(Field::Envelope));
+        known += usize::from(has(Field::Time) && (has(Field::Principal) || has(Field::Statement)));
     }
     match (objects * 2 >= lines, known) {
         (false, _) => Guess::NO,
@@ -89,64 +81,14 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
     }
 }
 
-/// The decoder of a record that stands inside another.
-struct Inner {
-    format: &'static Format,
-    decoder: Box<dyn Decoder>,
-}
-
 struct Json {
-    options: Options,
     places: Places,
     stamps: Timestamps,
-    depth: u8,
-    inner: Option<Inner>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    inner: String,
-    state: Vec<u8>,
 }
 
 impl Json {
-    fn new(options: &Options, depth: u8) -> Self {
-        let mapping = options.mapping.as_ref();
-        let stamps = Timestamps::new(options.zone.clone());
-        let mut json = Json { options: options.clone(), places: fields::places(mapping), stamps, depth, inner: None };
-        let told = mapping.filter(|m| m.envelope.is_some()).and_then(|m| by_name(m.inner.as_deref()?));
-        if let Some(format) = told {
-            json.open_inner(format, &[]);
-        }
-        json
-    }
-
-    fn open_inner(&mut self, format: &'static Format, sample: &[u8]) {
-        // The mapping is about the outer record.
-        let options = Options { mapping: None, ..self.options.clone() };
-        let decoder: Box<dyn Decoder> =
-            if format.name == FORMAT.name { Box::new(Json::new(&options, self.depth + 1)) } else { (format.open)(sample, &options).1 };
-        self.inner = Some(Inner { format, decoder });
-    }
-
-    /// The record inside, where there is one.
-    fn inside<'a>(&mut self, picked: &Picked<'a>) -> Option<&'a str> {
-        if self.depth >= DEPTH {
-            return None;
-        }
-        let Some(pick::Value::Text(text)) = picked.get(Field::Envelope as usize) else { return None };
-        let text = text.trim_end_matches(['\n', '\r']);
-        let demanded = self.options.mapping.as_ref().is_some_and(|m| m.envelope.is_some());
-        // Without a mapping, an object that has a statement of its own is the record, whatever its message says.
-        if !demanded && picked.get(Field::Statement as usize).is_some() {
-            return None;
-        }
-        if self.inner.is_none() {
-            let options = Options { mapping: None, ..self.options.clone() };
-            let (format, _) = detect(text.as_bytes(), &options).filter(|(_, guess)| guess.certainty >= SURE)?;
-            self.open_inner(format, text.as_bytes());
-        }
-        Some(text)
+    fn new(options: &Options) -> Self {
+        Json { places: fields::places(options.mapping.as_ref()), stamps: Timestamps::new(options.zone.clone()) }
     }
 }
 
@@ -158,15 +100,7 @@ impl Decoder for Json {
             Err(_) if record.truncated => return Decoded::Reject("JSON object cut by the size limit"),
             Err(_) => return Decoded::Reject("not a JSON object"),
         };
-        if let Some(text) = self.inside(&picked)
-            && let Some(inner) = self.inner.as_mut()
-        {
-            return inner.decoder.decode(Record { bytes: text.as_bytes(), ..record }, arena);
-        }
         let get = |field: Field| picked.get(field as usize);
-        if self.options.mapping.as_ref().is_some_and(|m| m.envelope.is_some()) && get(Field::Envelope).is_none() {
-            return Decoded::Reject("no text at the envelope's pointer");
-        }
         let Some(time) = get(Field::Time) else { return Decoded::Reject("no time stamp: name its field in the source's mapping") };
         let Some(time) = fields::time(time, &mut self.stamps) else { return Decoded::Reject("unreadable time stamp") };
 
@@ -207,23 +141,6 @@ impl Decoder for Json {
         let provenance = if claimed { Provenance::Claimed } else { Provenance::Authenticated };
         event.principal = string(Field::Principal).map(|name| Principal { name, provenance });
         Decoded::Event(event)
-    }
-
-    fn save(&self) -> Vec<u8> {
-        let Some(inner) = &self.inner else { return Vec::new() };
-        postcard::to_stdvec(&Saved { inner: inner.format.name.to_owned(), state: inner.decoder.save() }).unwrap_or_default()
-    }
-
-    fn restore(&mut self, state: &[u8]) {
-        let Ok(saved) = postcard::from_bytes::<Saved>(state) else { return };
-        if self.inner.is_none()
-            && let Some(format) = by_name(&saved.inner)
-        {
-            self.open_inner(format, &[]);
-        }
-        if let Some(inner) = self.inner.as_mut().filter(|inner| inner.format.name == saved.inner) {
-            inner.decoder.restore(&saved.state);
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
 use crate::event::Time;
 use crate::framing::csv::LOST_START;
 use crate::framing::envelope::Note;
+use crate::framing::envelope::shipper::MAPPED;
 use crate::framing::{Frame, Framed, Framer, More};
 
 mod lanes;
@@ -173,6 +174,11 @@ pub struct Stream {
 impl Stream {
     /// A stream whose first byte stands at `offset`.
     pub fn new(wanted: Option<&'static Format>, options: Options, offset: u64) -> Self {
+        // The configuration says itself where the text of the log inside stands, and what it is.
+        let told = options.mapping.as_ref().filter(|mapping| mapping.envelope.is_some());
+        let wanted = told.map_or(wanted, |mapping| mapping.inner.as_deref().and_then(by_name));
+        let envelope = options.envelope.or(told.map(|_| MAPPED.name));
+        let options = Options { envelope, ..options };
         Stream { options, wanted, reading: None, legacy: None, buf: Vec::new(), offset, counts: Counts::default() }
     }
 
@@ -276,7 +282,7 @@ impl Stream {
             None => detect(sample, &self.options),
         };
         // A mapping says itself what the records are made of.
-        if self.options.mapping.is_none()
+        if (self.options.mapping.is_none() || self.options.envelope.is_some())
             && let Some(choice) = lanes::choose(sample, self.wanted, &self.options)
             && (self.options.envelope.is_some() || choice.certainty > plain.as_ref().map_or(0, |(_, guess)| guess.certainty))
         {

@@ -29,12 +29,10 @@ pub enum Field {
     DurationMs,
     DurationUs,
     Dialect,
-    /// Text of a record inside this one.
-    Envelope,
 }
 
 /// Number of slots.
-pub const SLOTS: usize = Field::Envelope as usize + 1;
+pub const SLOTS: usize = Field::Dialect as usize + 1;
 
 /// Field, its name in the configuration, and where it is looked for when the configuration does not say, best first.
 const FIELDS: [(Field, &str, &[&str]); SLOTS] = [
@@ -93,23 +91,19 @@ const FIELDS: [(Field, &str, &[&str]); SLOTS] = [
     (Field::DurationMs, "duration_ms", &["/duration_ms", "/elapsed_ms", "/latency_ms", "/query_time_ms"]),
     (Field::DurationUs, "duration_us", &["/duration_us", "/elapsed_us", "/latency_us"]),
     (Field::Dialect, "dialect", &["/dialect", "/dbms", "/db/system", "/db.system", "/db.system.name"]),
-    (Field::Envelope, "envelope", &["/message", "/log", "/event/original", "/event.original", "/MESSAGE", "/line", "/_raw"]),
 ];
 
 /// The places to look at: what the mapping says, and the usual names of the fields that it does not mention.
 pub fn places(mapping: Option<&JsonMapping>) -> Places {
     let mut places = Places::default();
-    let told = |field: Field, name: &str| match (field, mapping) {
-        (Field::Envelope, Some(mapping)) => mapping.envelope.as_deref(),
-        (_, mapping) => mapping?.fields.get(name).map(String::as_str),
-    };
+    let told = |name: &str| mapping?.fields.get(name).map(String::as_str);
     for (field, name, _) in &FIELDS {
-        if let Some(pointer) = told(*field, name) {
+        if let Some(pointer) = told(name) {
             places.add(pointer, *field as usize, 0);
         }
     }
     for (field, name, usual) in &FIELDS {
-        if told(*field, name).is_none() {
+        if told(name).is_none() {
             for (rank, pointer) in usual.iter().enumerate() {
                 places.add(pointer, *field as usize, rank);
             }

@@ -145,8 +145,14 @@ pub(super) fn choose(sample: &[u8], wanted: Option<&'static Format>, options: &O
     })
 }
 
+/// The options of the logs inside: where the envelope's text stands is no matter of theirs.
+fn inside(options: &Options) -> Options {
+    Options { mapping: options.mapping.clone().filter(|mapping| mapping.envelope.is_none()), ..options.clone() }
+}
+
 fn look(sample: &[u8], outer: bool, wanted: Option<&'static Format>, options: &Options, depth: usize) -> Option<Choice> {
     let mut best: Option<Choice> = None;
+    let inner_options = inside(options);
     for kind in ENVELOPES.iter().filter(|_| depth < DEPTH) {
         let Some((share, samples)) = open_sample(kind, sample, outer, options) else { continue };
         // Of several logs inside, the surest tells.
@@ -160,8 +166,8 @@ fn look(sample: &[u8], outer: bool, wanted: Option<&'static Format>, options: &O
                 inner = Some(deeper);
             }
             let guess = match wanted {
-                Some(format) => Some((format, (format.sniff)(text, options))),
-                None => detect(text, options),
+                Some(format) => Some((format, (format.sniff)(text, &inner_options))),
+                None => detect(text, &inner_options),
             };
             if let Some((format, guess)) = guess.filter(|(_, guess)| guess.certainty >= SURE)
                 && inner.as_ref().is_none_or(|best| guess.certainty > best.certainty)
@@ -256,7 +262,7 @@ impl Lanes {
             envelopes: kinds.iter().map(|kind| (kind.open)(&options)).collect(),
             kinds,
             wanted,
-            options,
+            options: inside(&options),
             lanes: BTreeMap::new(),
             pieces: BTreeMap::new(),
             lines: BTreeMap::new(),

@@ -12,8 +12,12 @@ use super::Framer;
 use crate::config::FormatOptions;
 use crate::event::Time;
 
+pub mod cloud;
 pub mod container;
+pub mod journald;
+pub mod shipper;
 pub mod syslog;
+mod text;
 
 /// All envelopes. Of those that fit a sample equally well the first is taken.
 #[rustfmt::skip]
@@ -21,6 +25,15 @@ pub static ENVELOPES: &[Kind] = &[
     container::DOCKER,
     container::CRI,
     syslog::SYSLOG,
+    journald::EXPORT,
+    journald::JSON,
+    cloud::GOOGLE,
+    cloud::AZURE,
+    cloud::CLOUDWATCH,
+    shipper::FILEBEAT,
+    shipper::VECTOR,
+    shipper::RELAY,
+    shipper::MAPPED,
 ];
 
 /// The envelope of this name.

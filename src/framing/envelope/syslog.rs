@@ -38,6 +38,12 @@ const PIECE: usize = 900 - 4;
 /// Opens syslog messages.
 pub struct Syslog {
     calendar: Calendar,
+    pieces: Pieces,
+}
+
+/// Recognises the pieces of PostgreSQL's records.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
     last: BTreeMap<u64, Last>,
 }
 
@@ -51,7 +57,17 @@ struct Last {
 
 impl Syslog {
     pub fn new(options: &FormatOptions) -> Self {
-        Syslog { calendar: Calendar::new(options.zone.clone(), options.written), last: BTreeMap::new() }
+        Syslog { calendar: Calendar::new(options.zone.clone(), options.written), pieces: Pieces::default() }
+    }
+}
+
+impl Pieces {
+    /// How a message of this program continues a record of its process `join`, if it is a piece of one, and its text.
+    pub(super) fn take<'a>(&mut self, message: &'a [u8], program: &[u8], join: u64) -> (Option<Part>, &'a [u8]) {
+        match piece(message, program) {
+            Some((piece, text)) => (Some(self.piece(join, piece, text)), text),
+            None => (None, message),
+        }
     }
 
     /// How this piece continues the record of its process.
@@ -87,21 +103,17 @@ impl Envelope for Syslog {
         // Heroku's processes are `postgres.77` of the program `app`.
         let kind = found.process.map_or(&b""[..], |process| process.split(|b| *b == b'.').next().unwrap_or_default());
         let lane = lane(&[host, program, kind]);
-        let (piece, text) = match piece(found.payload, program) {
-            Some((piece, text)) => (Some(piece), text),
-            None => (None, found.payload),
-        };
+        let process = found.note.pid.unwrap_or(0).to_le_bytes();
+        let join = super::lane(&[host, program, kind, &process]);
+        let whole = piece(found.payload, program).is_none();
+        let text = unescape(found.payload, whole, arena);
         if text.is_empty() {
             return Opened::Skip("an empty syslog message");
         }
-        let payload = unescape(text, piece.is_none(), arena);
-        let part = match piece {
-            Some(piece) => {
-                let process = found.note.pid.unwrap_or(0).to_le_bytes();
-                self.piece(super::lane(&[host, program, kind, &process]), piece, payload)
-            }
-            None if memchr::memchr(b'\n', payload).is_some() => Part::Record,
-            None => Part::Line,
+        let (part, payload) = match self.pieces.take(text, program, join) {
+            (Some(part), text) => (part, text),
+            (None, text) if memchr::memchr(b'\n', text).is_some() => (Part::Record, text),
+            (None, text) => (Part::Line, text),
         };
         Opened::Carried(Carried { payload, lane, part, note: found.note })
     }

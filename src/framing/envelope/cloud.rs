@@ -1,0 +1,273 @@
+//! What cloud providers put around the records of a managed database.
+//!
+//! ```text
+//! {"logName":"projects/p/logs/cloudsql.googleapis.com%2Fpostgres.log","textPayload":"[77]: [1-1] db=app,user=web LOG:  ...",...}
+//! {"records":[{"category":"PostgreSQLLogs","time":"...","properties":{"message":"... LOG:  ...","detail":"..."}}]}
+//! {"logGroup":"/aws/rds/...","logEvents":[{"id":"3","timestamp":1795314089200,"message":"..."}]}
+//! ```
+//!
+//! Google's LogEntry (Cloud SQL, AlloyDB; each line of a record is an entry of its own), Azure's diagnostic logs, and exports of CloudWatch
+//! Logs. All of them escape what they carry. Sources: <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry>,
+//! <https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-logging>,
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html>
+
+use std::borrow::Cow;
+
+use bstr::BStr;
+use bumpalo::Bump;
+use serde::Deserialize;
+
+use super::container::rfc3339;
+use super::text::{Loose, keep, member, utf8};
+use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
+use crate::event::Time;
+use crate::framing::json::Objects;
+
+pub const GOOGLE: Kind = Kind {
+    name: "google-cloud",
+    about: "LogEntry of Google Cloud (Cloud SQL, AlloyDB)",
+    forgeable: false,
+    framer: |_| Box::new(Objects::new(&["entries"])),
+    open: |_| Box::new(Google),
+};
+
+pub const AZURE: Kind = Kind {
+    name: "azure",
+    about: "diagnostic logs of Azure Database for PostgreSQL and MySQL",
+    forgeable: false,
+    framer: |_| Box::new(Objects::new(&["records"])),
+    open: |_| Box::new(Azure),
+};
+
+pub const CLOUDWATCH: Kind = Kind {
+    name: "cloudwatch",
+    about: "exports of CloudWatch Logs",
+    forgeable: false,
+    framer: |_| Box::new(Objects::new(&["logEvents", "events"])),
+    open: |_| Box::new(CloudWatch),
+};
+
+struct Google;
+
+#[derive(Deserialize)]
+struct LogEntry<'a> {
+    #[serde(borrow, rename = "logName")]
+    log: Cow<'a, str>,
+    #[serde(borrow, default, rename = "textPayload")]
+    text: Loose<'a>,
+    #[serde(borrow, default, rename = "protoPayload")]
+    proto: Loose<'a>,
+    #[serde(borrow, default)]
+    timestamp: Loose<'a>,
+    #[serde(borrow, default)]
+    resource: Resource<'a>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Resource<'a> {
+    #[serde(borrow)]
+    labels: Labels<'a>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Labels<'a> {
+    #[serde(borrow)]
+    database_id: Loose<'a>,
+    #[serde(borrow)]
+    instance_id: Loose<'a>,
+    #[serde(borrow)]
+    pod_name: Loose<'a>,
+    #[serde(borrow)]
+    container_name: Loose<'a>,
+}
+
+impl Envelope for Google {
+    fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        let text = utf8(record, arena);
+        let Ok(entry) = serde_json::from_str::<LogEntry<'a>>(text) else { return Opened::Reject("not an entry of Google Cloud's log") };
+        let labels = entry.resource.labels;
+        let of = [labels.database_id.name(), labels.instance_id.name(), labels.pod_name.name(), labels.container_name.name(), &entry.log];
+        let lane = lane(&of.map(str::as_bytes));
+        let time = entry.timestamp.text().and_then(|time| rfc3339(time.as_bytes()));
+        let host = labels.database_id.keep(arena).or(labels.instance_id.keep(arena)).or(labels.pod_name.keep(arena));
+        let note = Note { time, host: host.map(BStr::new), ..Note::default() };
+        if entry.proto.is_there()
+            && let Some(proto) = member(text.as_bytes(), "protoPayload")
+        {
+            return Opened::Carried(Carried { payload: proto, lane, part: Part::Record, note });
+        }
+        match entry.text {
+            Loose::Text(text) if !text.is_empty() => {
+                let payload = keep(text, arena).trim_end_matches(['\n', '\r']).as_bytes();
+                Opened::Carried(Carried { payload, lane, part: Part::Line, note })
+            }
+            _ => Opened::Skip("an entry without text"),
+        }
+    }
+}
+
+struct Azure;
+
+#[derive(Deserialize)]
+struct Diagnostic<'a> {
+    #[serde(borrow)]
+    category: Cow<'a, str>,
+    #[serde(borrow, default)]
+    time: Loose<'a>,
+    #[serde(borrow, default, rename = "resourceId")]
+    resource: Loose<'a>,
+    #[serde(borrow, default, rename = "LogicalServerName")]
+    server: Loose<'a>,
+    #[serde(borrow)]
+    properties: Properties<'a>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Properties<'a> {
+    #[serde(borrow)]
+    prefix: Loose<'a>,
+    #[serde(borrow)]
+    message: Loose<'a>,
+    #[serde(borrow)]
+    detail: Loose<'a>,
+    #[serde(borrow, rename = "errorLevel")]
+    level: Loose<'a>,
+}
+
+impl Envelope for Azure {
+    fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        let text = utf8(record, arena);
+        let Ok(found) = serde_json::from_str::<Diagnostic<'a>>(text) else { return Opened::Reject("not a diagnostic log of Azure") };
+        let lane = lane(&[found.resource.name().as_bytes(), found.server.name().as_bytes(), found.category.as_bytes()]);
+        let time = found.time.text().and_then(|time| rfc3339(time.as_bytes()));
+        let host = found.server.keep(arena).or(found.resource.keep(arena).and_then(|path| path.rsplit('/').next()));
+        let note = Note { time, host: host.map(BStr::new), ..Note::default() };
+        let payload = match &*found.category {
+            "PostgreSQLLogs" => match found.properties.line() {
+                Some(line) => arena.alloc_str(&line).as_bytes(),
+                None => return Opened::Skip("an entry without text"),
+            },
+            "MySqlAuditLogs" => match member(text.as_bytes(), "properties") {
+                Some(properties) => properties,
+                None => return Opened::Reject("not a diagnostic log of Azure"),
+            },
+            _ => return Opened::Skip("another category of Azure's logs"),
+        };
+        Opened::Carried(Carried { payload, lane, part: Part::Record, note })
+    }
+}
+
+impl Properties<'_> {
+    /// The record as PostgreSQL would have written it. The flexible server has its line in `message`, the single server without the prefix,
+    /// and Citus without the level; DETAIL stands apart in all of them. The time before it is the server's; `timestamp` may be minutes later.
+    fn line(&self) -> Option<String> {
+        let message = self.message.text().filter(|text| !text.is_empty())?;
+        let level = format!("{}:  ", self.level.text().filter(|level| !level.is_empty()).unwrap_or("LOG"));
+        let (prefix, rest) = match (self.prefix.text().filter(|prefix| !prefix.is_empty()), message.find(&level)) {
+            (Some(prefix), _) => (prefix, message),
+            (None, Some(at)) => message.split_at_checked(at)?,
+            // Behind the brackets around user, database and application.
+            (None, None) => message.split_at_checked(message.find("[user=").and_then(|at| behind(message, at)).unwrap_or(0))?,
+        };
+        let rest = rest.strip_prefix(&level).unwrap_or(rest);
+        let mut line = format!("{prefix}{level}{}", rest.replace('\n', "\n\t").replace("\n\t\t", "\n\t"));
+        if let Some(detail) = self.detail.text().filter(|detail| !detail.is_empty()) {
+            line.push_str(&format!("\n{prefix}DETAIL:  {}", detail.replace('\n', "\n\t")));
+        }
+        Some(line)
+    }
+}
+
+/// Where `] ` ends behind `at`.
+fn behind(text: &str, at: usize) -> Option<usize> {
+    text.get(at..)?.find("] ").map(|end| at + end + 2)
+}
+
+struct CloudWatch;
+
+#[derive(Deserialize)]
+struct LogEvent<'a> {
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+    /// Milliseconds.
+    timestamp: i64,
+    #[serde(borrow, default)]
+    id: Loose<'a>,
+    #[serde(borrow, default, rename = "eventId")]
+    event_id: Loose<'a>,
+    #[serde(borrow, default, rename = "ingestionTime")]
+    ingested: Loose<'a>,
+    #[serde(borrow, default, rename = "logStreamName")]
+    stream: Loose<'a>,
+}
+
+impl Envelope for CloudWatch {
+    fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        const OTHER: Opened<'static> = Opened::Reject("not an event of CloudWatch Logs");
+        let Ok(event) = serde_json::from_str::<LogEvent<'a>>(utf8(record, arena)) else { return OTHER };
+        if !event.id.is_there() && !event.event_id.is_there() && !event.ingested.is_there() {
+            return OTHER;
+        }
+        let lane = lane(&[event.stream.name().as_bytes()]);
+        let host = event.stream.keep(arena).map(BStr::new);
+        let note = Note { time: event.timestamp.checked_mul(1000).map(Time), host, ..Note::default() };
+        let payload = keep(event.message, arena).trim_end_matches(['\n', '\r']).as_bytes();
+        if payload.is_empty() {
+            return Opened::Skip("an event without text");
+        }
+        Opened::Carried(Carried { payload, lane, part: Part::Line, note })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FormatOptions;
+
+    fn check(kind: &Kind, record: &str, want: Option<&str>) {
+        let arena = Bump::new();
+        let mut envelope = (kind.open)(&FormatOptions::default());
+        let got = match envelope.open(record.as_bytes(), &arena) {
+            Opened::Carried(carried) => Some(std::str::from_utf8(carried.payload).unwrap().to_owned()),
+            _ => None,
+        };
+        assert_eq!(got.as_deref(), want, "{}: {record}", kind.name);
+    }
+
+    #[test]
+    fn google() {
+        let entry = |payload: &str| {
+            format!(r#"{{"logName":"l",{payload},"timestamp":"2026-11-22T02:21:28Z","resource":{{"labels":{{"database_id":"p:i"}}}}}}"#)
+        };
+        check(&GOOGLE, &entry(r#""textPayload":"\tfrom \"x\"""#), Some("\tfrom \"x\""));
+        check(&GOOGLE, &entry(r#""protoPayload":{"@type":"t","request":{"a":"}"}}"#), Some(r#"{"@type":"t","request":{"a":"}"}}"#));
+        check(&GOOGLE, &entry(r#""jsonPayload":{}"#), None);
+        check(&GOOGLE, r#"{"textPayload":"x"}"#, None);
+    }
+
+    #[test]
+    fn azure() {
+        let entry =
+            |properties: &str| format!(r#"{{"category":"PostgreSQLLogs","time":"2026-11-22T02:21:28Z","properties":{{{properties}}}}}"#);
+        let flexible = r#""message":"2026-11-22 02:21:28 UTC [7] [user=a,db=b,app=c] LOG:  execute x: select $1","errorLevel":"LOG","detail":"parameters: $1 = '1'""#;
+        let want = "2026-11-22 02:21:28 UTC [7] [user=a,db=b,app=c] LOG:  execute x: select $1\n\
+                    2026-11-22 02:21:28 UTC [7] [user=a,db=b,app=c] DETAIL:  parameters: $1 = '1'";
+        check(&AZURE, &entry(flexible), Some(want));
+        let single = r#""prefix":"2026-11-22 02:21:28 UTC-63fd.cf0-","message":"a\nb","errorLevel":"ERROR","detail":"""#;
+        check(&AZURE, &entry(single), Some("2026-11-22 02:21:28 UTC-63fd.cf0-ERROR:  a\n\tb"));
+        let citus = r#""prefix":"","message":"2026-11-22 02:21:28 UTC [7] [user=a,db=b,app=[unknown]] x y","errorLevel":"LOG""#;
+        check(&AZURE, &entry(citus), Some("2026-11-22 02:21:28 UTC [7] [user=a,db=b,app=[unknown]] LOG:  x y"));
+        check(&AZURE, &entry(""), None);
+        check(&AZURE, r#"{"category":"MySqlAuditLogs","properties":{"a":[1]}}"#, Some(r#"{"a":[1]}"#));
+        check(&AZURE, r#"{"category":"AllMetrics","properties":{}}"#, None);
+    }
+
+    #[test]
+    fn cloudwatch() {
+        check(&CLOUDWATCH, r#"{"id":"3","timestamp":1795314089200,"message":"a\n"}"#, Some("a"));
+        check(&CLOUDWATCH, r#"{"timestamp":1795314089200,"message":"a"}"#, None);
+    }
+}

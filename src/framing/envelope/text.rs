@@ -1,0 +1,223 @@
+//! Reading JSON envelopes: text without copies where it has no escapes, and values of which a relay may make one thing or another.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bumpalo::Bump;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The record as text: as it is where it is UTF-8, otherwise with replacement characters.
+pub fn utf8<'a>(record: &'a [u8], arena: &'a Bump) -> &'a str {
+    match String::from_utf8_lossy(record) {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => arena.alloc_str(&text),
+    }
+}
+
+/// Text for as long as the arena lasts.
+pub fn keep<'a>(text: Cow<'a, str>, arena: &'a Bump) -> &'a str {
+    match text {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => arena.alloc_str(&text),
+    }
+}
+
+/// A value that is text, an object that has a name, or something else.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub enum Loose<'a> {
+    /// Absent or null.
+    #[default]
+    Nothing,
+    Text(Cow<'a, str>),
+    /// An object with the name or the path in it.
+    Object(Cow<'a, str>),
+    Number(i64),
+    Other,
+}
+
+/// Keys under which an object has its name.
+const NAMES: [&str; 6] = ["name", "path", "file", "pod_name", "hostname", "id"];
+
+impl<'a> Loose<'a> {
+    pub fn is_there(&self) -> bool {
+        *self != Loose::Nothing
+    }
+
+    /// Text itself.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Loose::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Text, or the name of an object; else nothing.
+    pub fn name(&self) -> &str {
+        match self {
+            Loose::Text(text) | Loose::Object(text) => text,
+            _ => "",
+        }
+    }
+
+    /// [`Loose::name`] for as long as the arena lasts, where it is not empty.
+    pub fn keep(self, arena: &'a Bump) -> Option<&'a str> {
+        match self {
+            Loose::Text(text) | Loose::Object(text) => Some(keep(text, arena)).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(LooseVisitor)
+    }
+}
+
+struct LooseVisitor;
+
+impl<'de> Visitor<'de> for LooseVisitor {
+    type Value = Loose<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Loose::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Loose::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Loose::Nothing)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Loose::Number(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(number).map_or(Loose::Other, Loose::Number))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Loose::Other)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut found: Option<(usize, Cow<'de, str>)> = None;
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            let Some(rank) = NAMES.iter().position(|name| *name == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if let Loose::Text(text) | Loose::Object(text) = map.next_value::<Loose<'de>>()?
+                && found.as_ref().is_none_or(|(best, _)| rank < *best)
+            {
+                found = Some((rank, text));
+            }
+        }
+        Ok(found.map_or(Loose::Other, |(_, text)| Loose::Object(text)))
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The value of `key` at the top of a JSON object, as it is written. The object must be sound.
+pub fn member<'a>(object: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let mut rest = object.trim_ascii_start().strip_prefix(b"{")?;
+    loop {
+        rest = blank(rest, b",");
+        let name = string(rest)?;
+        let (found, after) = rest.split_at_checked(name)?;
+        let value = blank(after, b":");
+        let len = length(value)?;
+        let (value, after) = value.split_at_checked(len)?;
+        if found.get(1..name - 1)? == key.as_bytes() {
+            return Some(value.trim_ascii_end());
+        }
+        rest = after;
+    }
+}
+
+fn blank<'a>(text: &'a [u8], and: &[u8]) -> &'a [u8] {
+    let used = text.iter().take_while(|b| b.is_ascii_whitespace() || and.contains(b)).count();
+    text.get(used..).unwrap_or_default()
+}
+
+/// Length of the string at the start of `text`, with its quotes.
+fn string(text: &[u8]) -> Option<usize> {
+    let mut at = text.starts_with(b"\"").then_some(1)?;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            _ => at += 2,
+        }
+    }
+}
+
+/// Length of the value at the start of `text`.
+fn length(text: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (0usize, 0usize);
+    loop {
+        match text.get(at)? {
+            b'"' => at += string(text.get(at..)?)?,
+            b'{' | b'[' => (at, depth) = (at + 1, depth + 1),
+            b'}' | b']' if depth == 0 => return Some(at),
+            b'}' | b']' => (at, depth) = (at + 1, depth - 1),
+            b',' if depth == 0 => return Some(at),
+            _ => {
+                at += 1;
+                continue;
+            }
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_as_they_are_written() {
+        let object = br#" {"a" : {"k":"}\"","z":[1,{}]} ,"b":[1, 2],"c":"x\\","d":-1.5e3 ,"e":null}"#;
+        for (key, want) in [("a", r#"{"k":"}\"","z":[1,{}]}"#), ("b", "[1, 2]"), ("c", r#""x\\""#), ("d", "-1.5e3"), ("e", "null")] {
+            assert_eq!(member(object, key).map(|v| std::str::from_utf8(v).unwrap()), Some(want), "{key}");
+        }
+        assert_eq!(member(object, "k"), None);
+        for torn in [&b"{"[..], b"{\"a", b"{\"a\":", b"{\"a\":{", b"[]", b"", b"{\"a\":\"x"] {
+            assert_eq!(member(torn, "a"), None);
+        }
+    }
+
+    #[test]
+    fn loose_values() {
+        let read = |text: &'static str| serde_json::from_str::<Loose<'static>>(text).unwrap();
+        assert_eq!(read("\"db1\"").name(), "db1");
+        assert_eq!(read(r#"{"ip":["::1"],"name":"db1","id":"x"}"#).name(), "db1");
+        assert_eq!(read(r#"{"offset":1,"file":{"path":"/x"}}"#), Loose::Object("/x".into()));
+        assert_eq!(read("null"), Loose::Nothing);
+        assert_eq!(read("7"), Loose::Number(7));
+        assert_eq!(read("[1,[2]]"), Loose::Other);
+        assert_eq!(read("{}"), Loose::Other);
+    }
+}
