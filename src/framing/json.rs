@@ -19,10 +19,10 @@ const TOLD_APART: u32 = 128;
 /// Frames JSON objects.
 #[derive(Debug)]
 pub struct Objects {
-    /// Keys of a top-level object under which an array holds the records.
+    /// Keys of a top-level object, or paths of two keys, under which an array holds the records.
     wrappers: &'static [&'static str],
-    /// Inside the array of a wrapping object.
-    wrapped: bool,
+    /// Inside the array of a wrapping object: the number of objects around it.
+    wrapped: u32,
     /// The head of this record was given out already; pass over the rest up to its end.
     passing: bool,
     /// Behind the array of a wrapping object; pass over the rest of that object.
@@ -43,9 +43,10 @@ struct Scan {
     last: u8,
     /// Just behind the last line break outside strings.
     line: Option<usize>,
-    /// The last string at depth 1: where its text begins and ends.
+    /// The last string: where its text begins and ends.
     text: (usize, usize),
-    key: (usize, usize),
+    /// The last keys at depths 1 and 2.
+    keys: [(usize, usize); 2],
 }
 
 enum Found {
@@ -59,9 +60,10 @@ enum Found {
 }
 
 impl Objects {
-    /// Objects; those with an array under one of `wrappers` at their top level are taken apart into its elements.
+    /// Objects; those with an array under one of `wrappers` (`Records`, or `outer/Records`) are taken apart into its elements. Only paths that
+    /// no client can write may be named.
     pub fn new(wrappers: &'static [&'static str]) -> Self {
-        Objects { wrappers, wrapped: false, passing: false, closing: false, scan: Scan::default() }
+        Objects { wrappers, wrapped: 0, passing: false, closing: false, scan: Scan::default() }
     }
 
     /// Reads on to the end of the object at the start of `buf`.
@@ -98,7 +100,11 @@ impl Objects {
                     scan.string = true;
                     scan.text.0 = at + 1;
                 }
-                b':' if scan.depth == 1 => scan.key = scan.text,
+                b':' => {
+                    if let Some(key) = (scan.depth as usize).checked_sub(1).and_then(|at| scan.keys.get_mut(at)) {
+                        *key = scan.text;
+                    }
+                }
                 b'{' | b'[' => {
                     let object = scan.kinds & 1 == 1;
                     if scan.depth > 0
@@ -109,9 +115,16 @@ impl Objects {
                     {
                         return Found::Torn(line);
                     }
-                    if byte == b'[' && scan.depth == 1 && !self.wrapped && !self.closing {
-                        let key = buf.get(scan.key.0..scan.key.1).unwrap_or_default();
-                        if self.wrappers.iter().any(|wrapper| wrapper.as_bytes() == key) {
+                    if byte == b'[' && scan.depth <= 2 && scan.last == b':' && self.wrapped == 0 && !self.closing {
+                        let [outer, inner] = scan.keys.map(|(from, to)| buf.get(from..to).unwrap_or_default());
+                        let depth = scan.depth;
+                        let here = |wrapper: &&&str| match wrapper.split_once('/') {
+                            Some((first, second)) => {
+                                depth == 2 && scan.kinds & 3 == 3 && first.as_bytes() == outer && second.as_bytes() == inner
+                            }
+                            None => depth == 1 && wrapper.as_bytes() == outer,
+                        };
+                        if self.wrappers.iter().find(here).is_some() {
                             return Found::Wrapper(at + 1);
                         }
                     }
@@ -146,7 +159,7 @@ impl Objects {
         let consumed = match self.find(buf) {
             Found::End(end) | Found::Wrapper(end) | Found::Torn(end) => {
                 if std::mem::take(&mut self.closing) {
-                    self.wrapped = false;
+                    self.wrapped = 0;
                 }
                 self.passing = false;
                 self.scan = Scan::default();
@@ -154,7 +167,7 @@ impl Objects {
             }
             Found::More => {
                 // What was read is dropped with the bytes; only the state within them goes on.
-                self.scan = Scan { at: 0, line: None, text: (0, 0), key: (0, 0), ..self.scan.clone() };
+                self.scan = Scan { at: 0, line: None, text: (0, 0), keys: [(0, 0); 2], ..self.scan.clone() };
                 buf.len()
             }
         };
@@ -171,7 +184,8 @@ impl Framer for Objects {
             return self.pass(buf);
         }
         if self.scan.at == 0 {
-            let between = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | 0 | 0x1e) || byte == b']' && !self.wrapped;
+            let between =
+                |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | 0 | 0x1e) || byte == b']' && self.wrapped == 0;
             let blank = buf.iter().take_while(|byte| between(**byte)).count();
             if blank > 0 {
                 return Framed::Skip { consumed: blank, reason: BETWEEN };
@@ -181,7 +195,7 @@ impl Framer for Objects {
                 Some(b']') => {
                     self.closing = true;
                     // Inside the wrapping object, whose bracket has just closed.
-                    self.scan = Scan { at: 1, depth: 1, kinds: 1, last: b']', ..Scan::default() };
+                    self.scan = Scan { at: 1, depth: self.wrapped.max(1), kinds: 3, last: b']', ..Scan::default() };
                     return self.pass(buf);
                 }
                 // No JSON: a line of something else, which the decoder rejects.
@@ -203,14 +217,14 @@ impl Framer for Objects {
         match self.find(buf) {
             Found::End(end) => self.record(0, end, false),
             Found::Wrapper(begin) => {
-                self.wrapped = true;
+                self.wrapped = self.scan.depth.max(1);
                 self.scan = Scan::default();
                 Framed::Skip { consumed: begin, reason: BETWEEN }
             }
             Found::Torn(next) => self.record(0, next, true),
             Found::More if buf.len() > MAX_RECORD => {
                 self.passing = true;
-                self.scan = Scan { at: 0, line: None, text: (0, 0), key: (0, 0), ..self.scan.clone() };
+                self.scan = Scan { at: 0, line: None, text: (0, 0), keys: [(0, 0); 2], ..self.scan.clone() };
                 Framed::Record(Frame { skip: 0, len: HEAD, consumed: buf.len(), truncated: true, unterminated: false, suspect: None })
             }
             Found::More if more == More::Closed => self.record(0, buf.len(), true),
@@ -219,7 +233,7 @@ impl Framer for Objects {
     }
 
     fn save(&self) -> Vec<u8> {
-        if !self.wrapped && !self.passing && !self.closing {
+        if self.wrapped == 0 && !self.passing && !self.closing {
             return Vec::new();
         }
         // An object that is only half read is read again from its start.
@@ -239,7 +253,7 @@ mod tests {
     use super::*;
     use crate::framing::testing::{frames, in_pieces};
 
-    const WRAPPERS: &[&str] = &["Records", "records"];
+    const WRAPPERS: &[&str] = &["Records", "records", "outer/list"];
 
     /// The records of `log`, whole and in pieces of every small size.
     fn check(log: &str, want: &[&str]) {
@@ -271,6 +285,12 @@ mod tests {
         );
         check("{\"v\":{\"k\":[2]},\"records\" : [ {\"a\":1} ], \"z\":[{\"q\":\"]\"}]}{\"x\":1}", &["{\"a\":1}", "{\"x\":1}"]);
         check("{\"Records\":[]}{\"x\":\"Records\"}", &["{\"x\":\"Records\"}"]);
+        check(
+            "{\"t\":1,\"outer\":{\"a\":2,\"list\":[{\"b\":1},{\"b\":2}],\"c\":{}},\"d\":[]}{\"x\":1}",
+            &["{\"b\":1}", "{\"b\":2}", "{\"x\":1}"],
+        );
+        // What a client can write into is no wrapper.
+        check("{\"p\":{\"Records\":[{\"a\":1}]}}", &["{\"p\":{\"Records\":[{\"a\":1}]}}"]);
     }
 
     #[test]

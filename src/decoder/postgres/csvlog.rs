@@ -262,7 +262,7 @@ pub(super) fn phase(tag: &[u8], backend: &[u8]) -> Phase {
 }
 
 /// `127.0.0.1:38582`, `::1:16790`, `[local]`.
-fn peer_address(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
+pub(super) fn peer_address(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
     if text.starts_with(b"[local]") {
         return (Some(Address::Local), None);
     }

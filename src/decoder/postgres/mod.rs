@@ -4,8 +4,10 @@
 //! [`message`], so that one act gives one event whatever the form.
 //! Grammar: <https://www.postgresql.org/docs/current/runtime-config-logging.html>.
 
+pub mod activity;
 pub mod csvlog;
 pub mod jsonlog;
+pub mod k8s;
 pub mod stderr;
 
 mod choice;
@@ -13,6 +15,7 @@ mod escapes;
 mod forgery;
 mod message;
 mod pgaudit;
+pub mod pgbouncer;
 mod prefix;
 mod session;
 mod severity;
