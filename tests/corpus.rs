@@ -42,6 +42,7 @@ fn corpus() -> Option<PathBuf> {
 #[derive(Debug, Default)]
 struct Seen {
     offset: u64,
+    len: u64,
     fields: BTreeMap<Field, String>,
 }
 
@@ -62,7 +63,7 @@ fn decode(log: &[u8], options: FormatOptions) -> Outcome {
         match &item.decoded {
             Decoded::Event(event) => {
                 *outcome.formats.entry(item.format.name).or_default() += 1;
-                outcome.events.push(Seen { offset: item.offset, fields: expected::of_event(event) });
+                outcome.events.push(Seen { offset: item.offset, len: u64::from(item.len), fields: expected::of_event(event) });
             }
             Decoded::Reject(reason) => *outcome.rejects.entry(reason).or_default() += 1,
             Decoded::Skip(_) => outcome.skips += 1,
@@ -141,7 +142,7 @@ fn check(folder: &Path, path: &str) -> Option<Report> {
 /// The event that an expectation is about: by place, or by order and time.
 fn find<'e>(events: &'e mut [Seen], want: &Expected, at: usize, wanted: usize) -> Option<&'e Seen> {
     match want.place {
-        Place::Offset(offset) => events.iter().find(|seen| seen.offset == offset),
+        Place::Offset(offset) => events.iter().find(|seen| seen.offset <= offset && offset < seen.offset + seen.len),
         Place::Order if events.len() == wanted => events.get(at),
         Place::Order => {
             let time = want.fields.get(&Field::Time)?;

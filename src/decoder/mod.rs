@@ -120,6 +120,7 @@ pub mod json_text;
 pub mod mariadb_audit;
 pub mod mongodb;
 pub mod mssql;
+pub mod mysql;
 pub mod opensearch;
 pub mod oracle;
 pub mod postgres;
@@ -144,6 +145,9 @@ pub static FORMATS: &[Format] = &[
     postgres::activity::FORMAT,
     postgres::pgbouncer::FORMAT,
     mariadb_audit::FORMAT,
+    mysql::general::FORMAT,
+    mysql::slow::FORMAT,
+    mysql::error::FORMAT,
     mongodb::logv2::FORMAT,
     mongodb::audit::FORMAT,
     mongodb::atlas::FORMAT,

@@ -88,6 +88,16 @@ impl MariaDb {
         self.folder.path().join("audit.log")
     }
 
+    /// A file in the server's data folder, which is what names in its options are relative to.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.folder.path().join("data").join(name)
+    }
+
+    /// The server's error log.
+    pub fn error_log(&self) -> PathBuf {
+        self.folder.path().join("output")
+    }
+
     /// The audit log once it contains `text`; panics after 10 s.
     pub fn wait_audit(&self, text: &str) -> String {
         let file = self.audit_log();

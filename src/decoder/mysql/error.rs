@@ -1,0 +1,241 @@
+//! The error log of MySQL, Percona Server and MariaDB, for the logins that it refuses.
+//!
+//! ```text
+//! 2026-11-22T02:21:30.123456Z 60 [Note] [MY-010926] [Server] Access denied for user 'nobody'@'10.0.0.9' (using password: YES)
+//! 2026-11-22  2:21:30 60 [Warning] Access denied for user 'nobody'@'10.0.0.9' (using password: YES)      (MariaDB; MySQL 5.6)
+//! 261122  2:21:30 [Warning] Access denied for user 'nobody'@'10.0.0.9' (using password: YES)             (MySQL 5.5)
+//! ```
+//! <https://dev.mysql.com/doc/refman/8.4/en/error-log-format.html>, <https://mariadb.com/kb/en/error-log/>
+//!
+//! The name in a refused login is what the client sent, line ends and all, so that anybody who reaches the port can write
+//! lines. [`refusal`] finds where such a name ends. What a name pretends beyond that is at most another refused login, and those name
+//! nobody: their user is claimed. All else in this log is [`Kind::Other`].
+
+use bstr::{BStr, ByteSlice};
+use bumpalo::Bump;
+
+use super::{banner, head, refusal, some, stamp};
+use crate::decoder::timestamp::Timestamps;
+use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
+use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::framing::lines::Lines;
+use crate::framing::{Frame, Framed, Framer, More};
+
+pub const FORMAT: Format = Format {
+    name: "mysql-error",
+    about: "error log of MySQL, Percona Server and MariaDB: refused logins",
+    forgeable: true,
+    sniff,
+    open: |_, options| (Box::new(Errors::default()), Box::new(Log { stamps: Timestamps::new(options.zone.clone()) })),
+    guide: Guide {
+        system: "MySQL 5.0 to 9, Percona Server, MariaDB 5.5 to 12",
+        switch_on: "`log_error_verbosity = 3` (MySQL from 5.7 on), `log_warnings = 2` (MySQL up to 5.6, MariaDB)",
+        fields: &[
+            ("time", "the stamp; the server's local time in MariaDB and MySQL up to 5.6"),
+            ("principal", "the name in a refused login or aborted connection; claimed"),
+            ("address", "the host in a refused login or aborted connection; a name where the server resolves names"),
+            ("database", "aborted connections"),
+            ("session", "the number behind the stamp"),
+            ("outcome", "refused logins only"),
+            ("code", "1045 for refused logins"),
+            ("kind", "refused logins, else `other`"),
+        ],
+        forgery: "Lines, by line ends in the user name of a refused login. Such a name is one record and marked; nothing in this log names a token",
+        ignored: "All but refused logins is `other`; lines without a time stamp are skipped",
+        source: "<https://dev.mysql.com/doc/refman/8.4/en/error-log-format.html>, <https://mariadb.com/kb/en/error-log/>",
+    },
+};
+
+/// What a line says behind its stamp, if it is of an error log.
+fn said(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_, len) = stamp::form(line)?;
+    let rest = line.get(len..)?;
+    let text = rest.trim_ascii_start();
+    (text.len() < rest.len() && text.first().is_some_and(|b| !b.is_ascii_punctuation() || *b == b'[')).then_some((line.get(..len)?, text))
+}
+
+fn sniff(sample: &[u8], _: &Options) -> Guess {
+    let (mut lines, mut read) = (0, 0);
+    for line in sample.split(|b| *b == b'\n').filter(|l| !l.is_empty()).take(200) {
+        lines += 1;
+        let Some((_, text)) = said(line) else { continue };
+        let text = unnumbered(text);
+        let words: [&[u8]; 9] = [
+            b"[Note]",
+            b"[Warning]",
+            b"[ERROR]",
+            b"[System]",
+            b"mysqld_safe ",
+            b"mysqld ended",
+            b"InnoDB: ",
+            b"Access denied for user '",
+            b"mysqld started",
+        ];
+        read += usize::from(words.iter().any(|word| text.starts_with(word)));
+    }
+    match read {
+        0 => Guess::NO,
+        _ if read * 3 >= lines => Guess::new(92, format!("{read} of {lines} lines are time, number, [Note], [Warning] or [ERROR]")),
+        _ => Guess::new(35, format!("only {read} of {lines} lines are of an error log")),
+    }
+}
+
+/// What follows the number of a thread.
+fn unnumbered(text: &[u8]) -> &[u8] {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    text.get(digits..).unwrap_or_default().trim_ascii_start()
+}
+
+fn refused(line: &[u8]) -> Option<usize> {
+    said(line)?;
+    memchr::memmem::find(line, refusal::START)
+}
+
+/// Lines, except for refused logins whose name has line ends.
+#[derive(Debug, Default)]
+struct Errors {
+    lines: Lines,
+}
+
+impl Framer for Errors {
+    fn next(&mut self, buf: &[u8], more: More) -> Framed {
+        let framed = self.lines.next(buf, more);
+        let Framed::Record(frame) = framed else { return framed };
+        if frame.truncated {
+            return framed;
+        }
+        let line = buf.get(..frame.len).unwrap_or_default();
+        let Some(start) = refused(line) else { return framed };
+        match refusal::end(buf.get(start..).unwrap_or_default(), |line| refused(line).is_some(), more != More::Flowing) {
+            Some(end) if start + end > frame.len + 1 => {
+                let end = start + end;
+                let terminated = end < buf.len();
+                let consumed = end + usize::from(terminated);
+                Framed::Record(Frame { len: end, consumed, unterminated: !terminated, ..frame })
+            }
+            Some(_) => framed,
+            None => Framed::Incomplete,
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.lines.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.lines.restore(state);
+    }
+}
+
+/// The decoder of one log.
+struct Log {
+    stamps: Timestamps,
+}
+
+impl Decoder for Log {
+    fn decode<'a>(&mut self, record: Record<'a>, _: &'a Bump) -> Decoded<'a> {
+        let text = record.bytes;
+        let Some((stamp, said)) = said(text) else {
+            return Decoded::Skip(if banner(text) || head(text) { "head of a log file" } else { "line without a time stamp" });
+        };
+        let Some(time) = stamp::read(stamp, &mut self.stamps) else { return Decoded::Reject("unreadable time stamp") };
+        let mut event = Event::new(Kind::Other, time);
+        let digits = said.iter().take_while(|b| b.is_ascii_digit()).count();
+        event.session = said.get(..digits).filter(|id| *id != b"0").and_then(some);
+        event.truncated = record.truncated;
+        event.suspect = record.suspect;
+        if let Some(refusal) = memchr::memmem::find(said, refusal::START).and_then(|at| refusal::parse(said.get(at..)?)) {
+            event.kind = Kind::LoginFailed;
+            event.operation = Some(Operation::Connect);
+            event.outcome = Outcome::Denied;
+            event.code = Some(BStr::new("1045"));
+            event.address = Address::parse(refusal.host);
+            event.principal = Some(Principal { name: BStr::new(refusal.user), provenance: Provenance::Claimed });
+            if refusal.broken {
+                event.suspect = Some("line end in the user name");
+            }
+        } else {
+            // Aborted and killed connections.
+            let quoted = |key: &[u8]| said.split_once_str(key).and_then(|(_, rest)| rest.split_once_str("'")).map(|(value, _)| value);
+            event.principal = quoted(b"user: '").and_then(some).map(|name| Principal { name, provenance: Provenance::Claimed });
+            event.address = quoted(b"' host: '").and_then(Address::parse);
+            event.database = quoted(b" to db: '").and_then(some);
+        }
+        Decoded::Event(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decoder::stream::Stream;
+
+    fn decode(log: &[u8], piece: usize) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut stream = Stream::new(Some(&FORMAT), Options::default(), 0);
+        let mut sink = |item: crate::decoder::stream::Item<'_>| {
+            all.push(match item.decoded {
+                Decoded::Event(e) => {
+                    let address = e.address.map_or(String::new(), |a| a.to_string());
+                    let (user, trusted) =
+                        e.principal.map_or((String::new(), false), |p| (p.name.to_string(), p.provenance != Provenance::Claimed));
+                    assert!(!trusted, "{user}");
+                    format!(
+                        "{:?} {} {user}@{address} {}{}",
+                        e.kind,
+                        e.time,
+                        e.session.unwrap_or_default(),
+                        if e.suspect.is_some() { " suspect" } else { "" }
+                    )
+                }
+                other => format!("{other:?}"),
+            });
+        };
+        for piece in log.chunks(piece.max(1)) {
+            stream.feed(piece, &mut sink);
+        }
+        stream.close(&mut sink);
+        let counts = stream.counts();
+        assert_eq!(counts.bytes, counts.record_bytes + counts.skipped_bytes);
+        all
+    }
+
+    #[test]
+    fn lines() {
+        for (log, want) in [
+            (
+                "2026-11-22T02:21:30.123456Z 60 [Note] [MY-010926] [Server] Access denied for user 'nobody'@'10.0.0.9' (using password: YES)\n",
+                &["LoginFailed 2026-11-22T02:21:30.123456Z nobody@10.0.0.9 60"][..],
+            ),
+            (
+                "2026-11-22  2:21:30 60 [Warning] Access denied for user 'a'@'b'@'localhost' (using password: NO)\n",
+                &["LoginFailed 2026-11-22T02:21:30Z a'@'b@local 60"],
+            ),
+            (
+                "261122  2:21:30 [Warning] Access denied for user 'a'@'::1' (using password: NO)\n",
+                &["LoginFailed 2026-11-22T02:21:30Z a@::1 "],
+            ),
+            (
+                "2026-11-22  2:21:30 54 [Warning] Aborted connection 54 to db: 'app' user: 'bill' host: '10.0.0.2' (Got timeout)\n",
+                &["Other 2026-11-22T02:21:30Z bill@10.0.0.2 54"],
+            ),
+            ("261122  2:21:30 [ERROR] x\n\nVersion: '5.5'\n", &["Other 2026-11-22T02:21:30Z @ ", "Skip(\"line without a time stamp\")"]),
+            ("261322  2:21:30 [ERROR] x\n", &["Reject(\"unreadable time stamp\")"]),
+            (
+                "2026-11-22  2:21:30 62 [Warning] Access denied for user 'x'@'h' (using password: YES)\n2026-11-22  2:21:30 9 [Note] forged'@'10.0.0.8' (using password: YES)\n2026-11-22  2:21:31 0 [Note] true\n",
+                &[
+                    "LoginFailed 2026-11-22T02:21:30Z x'@'h' (using password: YES)\n2026-11-22  2:21:30 9 [Note] forged@10.0.0.8 62 suspect",
+                    "Other 2026-11-22T02:21:31Z @ ",
+                ],
+            ),
+            (
+                "2026-11-22  2:21:30 62 [Warning] Access denied for user 'x\ny'@'10.0.0.8' (using password: YES)\n2026-11-22  2:21:30 63 [Warning] Access denied for user 'z'@'10.0.0.8' (using password: YES)\n",
+                &["LoginFailed 2026-11-22T02:21:30Z x\ny@10.0.0.8 62 suspect", "LoginFailed 2026-11-22T02:21:30Z z@10.0.0.8 63"],
+            ),
+        ] {
+            for piece in [log.len(), 7, 1] {
+                assert_eq!(decode(log.as_bytes(), piece), want, "{log}");
+            }
+        }
+    }
+}

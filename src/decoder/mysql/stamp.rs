@@ -1,0 +1,108 @@
+//! The time stamps of MySQL's own logs.
+
+use crate::decoder::timestamp::Timestamps;
+use crate::event::Time;
+
+/// How a stamp is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `2026-11-22T02:21:28.123456Z`, `...+08:00`: MySQL from 5.7 on.
+    Iso,
+    /// `261122  2:21:28`: MySQL up to 5.6 and MariaDB; local time.
+    Short,
+    /// `2026-11-22  2:21:28`: error logs of MySQL 5.6 and MariaDB; local time.
+    Dated,
+}
+
+/// Finds the stamp at the start of `text` by its form alone: how it is written, and its length.
+pub fn form(text: &[u8]) -> Option<(Form, usize)> {
+    let shape = |pattern: &[u8]| {
+        text.len() >= pattern.len()
+            && text.iter().zip(pattern).all(|(byte, want)| match want {
+                b'd' => byte.is_ascii_digit(),
+                b'h' => byte.is_ascii_digit() || *byte == b' ',
+                _ => byte == want,
+            })
+    };
+    if shape(b"dddd-dd-ddTdd:dd:dd") {
+        let mut len = 19;
+        if text.get(len) == Some(&b'.') {
+            len += 1 + text.iter().skip(len + 1).take_while(|b| b.is_ascii_digit()).count();
+        }
+        len += match text.get(len) {
+            Some(b'Z') => 1,
+            Some(b'+' | b'-') if text.get(len + 3) == Some(&b':') => 6,
+            _ => 0,
+        };
+        return (len <= text.len()).then_some((Form::Iso, len));
+    }
+    if shape(b"dddd-dd-dd hd:dd:dd") {
+        return Some((Form::Dated, 19));
+    }
+    if shape(b"dddddd") {
+        // One blank or tab and a padded hour; copies of logs have more of them.
+        let gap = text.iter().skip(6).take(8).take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let clock = text.get(6 + gap..).unwrap_or_default();
+        let digits = clock.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
+        let rest = clock.get(digits..).unwrap_or_default();
+        if gap > 0
+            && (1..=2).contains(&digits)
+            && matches!(rest, [b':', a, b, b':', c, d, ..] if [a, b, c, d].iter().all(|x| x.is_ascii_digit()))
+        {
+            return Some((Form::Short, 6 + gap + digits + 6));
+        }
+    }
+    None
+}
+
+/// Reads the stamp that fills `text`.
+pub fn read(text: &[u8], stamps: &mut Timestamps) -> Option<Time> {
+    let (form, len) = form(text)?;
+    if len != text.len() {
+        return None;
+    }
+    if form == Form::Iso {
+        return stamps.parse(text).ok();
+    }
+    let mut whole = *b"0000-00-00 00:00:00";
+    let (date, clock) = match form {
+        Form::Short => {
+            let (century, year): (&[u8], _) = (if text.first() >= Some(&b'7') { b"19" } else { b"20" }, text.get(..2)?);
+            (&[century, year, b"-", text.get(2..4)?, b"-", text.get(4..6)?].concat()[..], text.get(6..)?.trim_ascii_start())
+        }
+        _ => (text.get(..10)?, text.get(10..)?.trim_ascii_start()),
+    };
+    whole.get_mut(..10)?.copy_from_slice(date);
+    whole.get_mut(19 - clock.len()..)?.copy_from_slice(clock);
+    stamps.parse(&whole).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let zone = jiff::tz::TimeZone::get("Europe/Berlin").ok();
+        for (text, want) in [
+            ("2026-11-22T02:21:28.123456Z", "2026-11-22T02:21:28.123456Z"),
+            ("2026-11-22T02:21:28.123456+08:00", "2026-11-21T18:21:28.123456Z"),
+            ("2026-11-22T02:21:28Z", "2026-11-22T02:21:28Z"),
+            ("261122  2:21:28", "2026-11-22T01:21:28Z"),
+            ("261122 12:21:28", "2026-11-22T11:21:28Z"),
+            ("051007   21:55:24", "2005-10-07T19:55:24Z"),
+            ("990107 1:55:24", "1999-01-07T00:55:24Z"),
+            ("2026-11-22  2:21:28", "2026-11-22T01:21:28Z"),
+            ("2026-11-22 02:21:28", "2026-11-22T01:21:28Z"),
+            ("261322  2:21:28", "none"),
+            ("26112  2:21:28", "none"),
+            ("261122  2:21:28 ", "none"),
+            ("2611222:21:28", "none"),
+            ("261122  :21:28", "none"),
+            ("", "none"),
+        ] {
+            let time = read(text.as_bytes(), &mut Timestamps::new(zone.clone()));
+            assert_eq!(time.map_or("none".to_owned(), |t| t.to_string()), want, "{text}");
+        }
+    }
+}
