@@ -57,7 +57,8 @@ enum Shape {
 
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// Offsets within the buffer: first byte, end without line end (a CR before it may be a client's), first byte of what follows.
+    /// Offsets: first byte, end without line end (a CR before it may be a client's), first byte of what follows. They count from a place
+    /// before the buffer, see [`Stderr::gone`].
     start: usize,
     end: usize,
     next: usize,
@@ -103,6 +104,8 @@ pub struct Stderr {
     /// Bytes that were looked at for this choice and are not consumed yet.
     ahead: usize,
     lines: VecDeque<Line>,
+    /// Bytes between the place from which the offsets of `lines` count and the buffer: records leave, and nothing else need move.
+    gone: usize,
     /// End of the last line looked at.
     scanned: usize,
     /// Names with line ends that failed logins have shown, newest last.
@@ -123,6 +126,7 @@ impl Stderr {
             settled,
             ahead: 0,
             lines: VecDeque::new(),
+            gone: 0,
             scanned: 0,
             names: VecDeque::new(),
             doubt: 0,
@@ -176,7 +180,11 @@ impl Stderr {
                     _ => false,
                 };
             self.unjudged |= sign || weak;
-            self.lines.push_back(Line { start: self.scanned, end, next, shape, pid, suspect: None, sign: sign || weak, weak });
+            if self.lines.is_empty() {
+                self.gone = 0;
+            }
+            let (start, end, next_line) = (self.scanned + self.gone, end + self.gone, next + self.gone);
+            self.lines.push_back(Line { start, end, next: next_line, shape, pid, suspect: None, sign: sign || weak, weak });
             self.scanned = next;
             if !self.names.is_empty() {
                 self.join(buf, self.lines.len() - 1);
@@ -231,6 +239,11 @@ impl Stderr {
         true
     }
 
+    /// The bytes between two offsets of lines.
+    fn shown<'b>(&self, buf: &'b [u8], start: usize, end: usize) -> &'b [u8] {
+        buf.get(start.saturating_sub(self.gone)..end.saturating_sub(self.gone)).unwrap_or_default()
+    }
+
     /// Takes the name out of the last entry, if it is one that repeats a name with line ends.
     fn learn(&mut self, buf: &[u8]) {
         let Some(first) = self.lines.iter().rposition(|l| l.shape != Shape::Continuation) else { return };
@@ -239,8 +252,8 @@ impl Stderr {
             return;
         }
         let start = line.start;
-        let refused = line.shape == Shape::Primary && self.turns_away(buf.get(line.start..line.end).unwrap_or_default());
-        let entry = buf.get(start..last.end.min(start + 4 * NAME)).unwrap_or_default();
+        let refused = line.shape == Shape::Primary && self.turns_away(self.shown(buf, line.start, line.end));
+        let entry = self.shown(buf, start, last.end.min(start + 4 * NAME));
         let mut shown = false;
         let mut found = false;
         for name in repeated(entry) {
@@ -265,7 +278,7 @@ impl Stderr {
         }
         if found {
             // Not the lines beyond the reach of a name: whether they are still here depends on how the log came.
-            let reach = self.scanned.saturating_sub(NAME);
+            let reach = (self.scanned + self.gone).saturating_sub(NAME);
             let mut at = self.lines.partition_point(|line| line.next <= reach);
             while at < self.lines.len() {
                 at = self.join(buf, at) + 1;
@@ -294,7 +307,7 @@ impl Stderr {
     fn join(&mut self, buf: &[u8], last: usize) -> usize {
         for Name { lines: name, .. } in self.names.iter().rev() {
             let Some(first) = last.checked_sub(name.len() - 1) else { continue };
-            let text = |i: usize| self.lines.get(i).and_then(|l| buf.get(l.start..l.end)).unwrap_or_default();
+            let text = |i: usize| self.lines.get(i).map(|l| self.shown(buf, l.start, l.end)).unwrap_or_default();
             let (Some(head), Some(tail)) = (name.first(), name.last()) else { continue };
             let inner = name.iter().enumerate().skip(1).take(name.len() - 2).all(|(i, part)| text(first + i) == part.as_slice());
             if !inner || !text(first).ends_with(head) || !text(last).starts_with(tail) || !self.prefix.begins(text(first)) {
@@ -387,11 +400,7 @@ impl Stderr {
                 self.doubt = self.doubt.max(NAME + consumed);
             }
         }
-        for line in &mut self.lines {
-            line.start -= consumed.min(line.start);
-            line.end -= consumed.min(line.end);
-            line.next -= consumed.min(line.next);
-        }
+        self.gone += consumed;
         self.scanned -= consumed.min(self.scanned);
         self.doubt = self.doubt.saturating_sub(consumed);
         self.ahead = self.ahead.saturating_sub(consumed);
@@ -438,25 +447,26 @@ impl Framer for Stderr {
             }
             return Framed::Incomplete;
         };
+        let (end, next) = (last.end.saturating_sub(self.gone), last.next.saturating_sub(self.gone));
         let whole = count < self.lines.len() || more != More::Flowing;
         // Held back until no name that began in this record can reach beyond what is seen.
-        let seen = self.scanned >= last.next + NAME || more != More::Flowing || !self.prefix.holds_client_text();
-        if !(whole && seen) && last.next <= MAX_RECORD {
+        let seen = self.scanned >= next + NAME || more != More::Flowing || !self.prefix.holds_client_text();
+        if !(whole && seen) && next <= MAX_RECORD {
             return Framed::Incomplete;
         }
-        let truncated = last.end > MAX_RECORD;
+        let truncated = end > MAX_RECORD;
         let near = (self.doubt > 0).then_some(NEARBY);
         let within = self.lines.iter().take(count).find_map(|line| line.suspect);
         let suspect = first.suspect.or(within).or(near);
         let frame = Frame {
             skip: 0,
-            len: if truncated { HEAD } else { last.end },
-            consumed: last.next,
+            len: if truncated { HEAD } else { end },
+            consumed: next,
             truncated,
-            unterminated: last.next == buf.len() && !buf.ends_with(b"\n"),
+            unterminated: next == buf.len() && !buf.ends_with(b"\n"),
             suspect,
         };
-        self.release(count, last.next);
+        self.release(count, next);
         Framed::Record(frame)
     }
 

@@ -357,6 +357,14 @@ fn is_host(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-' | b'_' | b'%')
 }
 
+/// [`memchr::memmem::find`], without the cost of its preparation where the literal is one byte, as it mostly is.
+fn find(text: &[u8], literal: &[u8]) -> Option<usize> {
+    match literal {
+        [byte] => memchr::memchr(*byte, text),
+        _ => memchr::memmem::find(text, literal),
+    }
+}
+
 /// The first way to lay `pieces` over `line` from `at` such that a severity follows at `after` or later.
 fn search<'a>(pieces: &[Piece], line: &'a [u8], at: usize, after: usize, found: Fields<'a>, steps: &mut u32) -> Option<Match<'a>> {
     *steps = steps.checked_sub(1)?;
@@ -393,7 +401,7 @@ fn search<'a>(pieces: &[Piece], line: &'a [u8], at: usize, after: usize, found: 
             let mut len = 0;
             while len <= limit {
                 if let Some(literal) = literal {
-                    len += memchr::memmem::find(rest.get(len..)?, literal)?;
+                    len += find(rest.get(len..)?, literal)?;
                     if len > limit {
                         return None;
                     }
@@ -432,6 +440,10 @@ fn word(text: &[u8]) -> Option<(Word, usize)> {
     // The longest word of any language has 33 bytes.
     let colon = memchr::memchr(b':', text.get(..36.min(text.len()))?)?;
     let name = text.get(..colon)?;
+    // No such word begins with a small letter; most of what is asked for does.
+    if name.first().is_some_and(|b| !b.is_ascii_uppercase() && b.is_ascii()) {
+        return None;
+    }
     let name = name.strip_suffix(b" ").or_else(|| name.strip_suffix("\u{a0}".as_bytes())).unwrap_or(name);
     let word = severity(name).map(Word::Primary).or_else(|| label(name).map(Word::Secondary))?;
     let blanks = text.get(colon + 1..)?.iter().take(2).take_while(|b| **b == b' ').count();
