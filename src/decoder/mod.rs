@@ -109,6 +109,7 @@ impl Guess {
 pub mod aws_cloudtrail;
 pub mod cassandra;
 pub mod clickhouse;
+pub mod cloudsql_audit;
 pub mod cockroach;
 pub mod couchbase;
 pub mod couchdb;
@@ -167,6 +168,7 @@ pub static FORMATS: &[Format] = &[
     elasticsearch::FORMAT,
     opensearch::FORMAT,
     clickhouse::FORMAT,
+    cloudsql_audit::FORMAT,
     cockroach::FORMAT,
     couchdb::FORMAT,
     couchbase::AUDIT,
