@@ -81,6 +81,8 @@ impl Choice {
         let complete = memchr::memrchr(b'\n', sample).and_then(|end| sample.get(..=end)).unwrap_or(sample);
         let (found, good, _) = Prefix::detect(complete);
         if good == 0 {
+            // Not for ever: to look for a prefix costs many times what it costs to read a line.
+            self.state().bytes += complete.len();
             return;
         }
         let named = found.users(complete);
@@ -148,6 +150,15 @@ mod tests {
         let window = STARTUP.repeat(WINDOW / STARTUP.len());
         for _ in 0..17 {
             choice.consider(window.as_bytes());
+        }
+        assert!(choice.settled());
+    }
+
+    #[test]
+    fn a_log_without_a_known_prefix_is_settled_in_the_end() {
+        let choice = Choice::new(&Options::default());
+        for _ in 0..BYTES / 64 + 1 {
+            choice.consider(&[b'x'; 64]);
         }
         assert!(choice.settled());
     }

@@ -100,14 +100,15 @@ pub fn known(has: impl Fn(Column) -> bool) -> bool {
 pub fn header(line: &[u8]) -> Option<Vec<Option<Column>>> {
     /// Columns of a header that are looked at.
     const MOST: usize = 512;
-    if line.len() > 16 << 10 || !line.is_ascii() {
+    // Asked of every row, so most must be told by their first bytes: no name holds a point, a colon or a minus sign.
+    if line.len() > 16 << 10 || !line.iter().all(|b| b.is_ascii_alphanumeric() || b"_$\" ,;\t\r".contains(b)) {
         return None;
     }
     let columns: Vec<Option<Column>> = split(line)
         .ok()?
         .into_iter()
         .take(MOST)
-        .map(|name| NAMES.iter().find(|(_, known)| name.trim().eq_ignore_ascii_case(known.as_bytes())).map(|(column, _)| *column))
+        .map(|name| NAMES.iter().find(|(_, known)| name.trim_ascii().eq_ignore_ascii_case(known.as_bytes())).map(|(column, _)| *column))
         .collect();
     known(|column| columns.contains(&Some(column))).then_some(columns)
 }
