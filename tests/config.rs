@@ -154,7 +154,7 @@ min_serverity = "high"
         [
             "tokenwatch.toml:2:2: unknown key \"stat\"; did you mean \"state\"?",
             "tokenwatch.toml:5:12: learning: \"7 days\" is not a duration; write for example \"250ms\", \"15m\", \"24h\" or \"7d\"",
-            "tokenwatch.toml:7:8: unknown type \"kafak\" (known: file, kafka, stdin); did you mean \"kafka\"?",
+            "tokenwatch.toml:7:8: unknown type \"kafak\" (known: file, kafka, stdin, syslog); did you mean \"kafka\"?",
             "tokenwatch.toml:13:8: a second channel is named \"a\"; give each its own name",
             "tokenwatch.toml:15:1: unknown key \"min_serverity\"; did you mean \"min_severity\"?",
         ]
@@ -201,6 +201,33 @@ fn mapping_names_fields_and_pointers() {
         &format!("{source}mapping = {{ principal = \"user.name\" }}\n"),
         "tokenwatch.toml:4:25: principal: \"user.name\" is not a JSON pointer; write \"/user/name\"",
     );
+}
+
+#[test]
+fn a_syslog_listener() {
+    let source = "[[source]]\ntype = \"syslog\"\n";
+    for (listen, url) in [
+        ("udp://0.0.0.0:5514", "udp://0.0.0.0:5514"),
+        ("udp://10.0.0.1", "udp://10.0.0.1:514"),
+        ("tcp://[::]:5514", "tcp://[::]:5514"),
+        ("tcp://localhost:5514", "tcp://127.0.0.1:5514"),
+    ] {
+        let config = parse(&format!("{source}listen = \"{listen}\"\nfrom = [\"10.0.0.0/8\"]\n")).unwrap();
+        let SourceKind::Syslog(syslog) = &config.sources[0].kind else { panic!("{listen}") };
+        assert_eq!((syslog.url().as_str(), syslog.from.len(), config.sources[0].name.clone()), (url, 1, format!("syslog:{url}")));
+        assert_eq!(config.sources[0].options.envelope, Some("syslog"));
+    }
+    for listen in ["0.0.0.0:514", "http://0.0.0.0:514", "udp://nowhere:514", "udp://0.0.0.0:0", "udp://0.0.0.0:99999"] {
+        let found = refused(&format!("{source}listen = \"{listen}\"\nname = \"x\"\n"));
+        assert!(found.len() == 1 && found[0].contains("is no address to listen on"), "{found:?}");
+    }
+    refused_with(source, "tokenwatch.toml:1:1: missing key \"listen\"; add for example: listen = \"udp://0.0.0.0:5514\"");
+    refused_with(
+        &format!("{source}listen = \"udp://0.0.0.0:5514\"\nfrom = []\n"),
+        "tokenwatch.toml:4:1: an empty \"from\" would hear nobody; leave it out to hear everybody",
+    );
+    let found = refused(&format!("{source}listen = \"tls://0.0.0.0\"\n"));
+    assert!(found.len() == 2 && found[1].contains("needs \"key_file\""), "{found:?}");
 }
 
 #[test]
