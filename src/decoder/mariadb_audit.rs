@@ -15,10 +15,12 @@
 
 use std::collections::HashMap;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
+use super::mysql_audit::entry::{outcome, some};
+use super::mysql_audit::tables::{Tables, qualified};
 use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
@@ -76,22 +78,10 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
 
 /// Statements (by connection) whose table rows are remembered.
 const STATEMENTS: usize = 1_024;
-/// Tables remembered for one statement.
-const TABLES: usize = 32;
 /// Connections remembered as logged in or as refused.
 const CONNECTIONS: usize = 16_384;
 /// The plugin's default for `server_audit_query_log_limit`, in escaped bytes.
 const STATEMENT_LIMIT: usize = 1_024;
-
-/// Tables of one statement, from the rows before its QUERY row.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Tables {
-    query: u64,
-    read: Vec<Vec<u8>>,
-    written: Vec<Vec<u8>>,
-    /// There were more than [`TABLES`], or rows that are neither: the statement itself tells more.
-    partial: bool,
-}
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
@@ -213,7 +203,7 @@ impl Audit {
         event.truncated |= matches!(row.object.len(), len if len == STATEMENT_LIMIT || len + 1 == STATEMENT_LIMIT);
         if sound {
             self.state.live(row.id, true);
-            if let Some(tables) = self.state.tables.remove(&row.id).filter(|t| t.query == row.query) {
+            if let Some(tables) = self.state.tables.remove(&row.id).filter(|t| t.statement == row.query) {
                 event.objects = tables.of(statement, arena);
             }
         }
@@ -235,73 +225,18 @@ impl State {
             self.tables.clear();
         }
         let tables = self.tables.entry(row.id).or_default();
-        if tables.query != row.query {
-            *tables = Tables { query: row.query, ..Tables::default() };
+        if tables.statement != row.query {
+            *tables = Tables::new(row.query);
         }
-        let list = match row.op {
-            Op::Read => &mut tables.read,
-            Op::Write => &mut tables.written,
-            _ => {
-                tables.partial = true;
-                return;
-            }
-        };
-        if list.len() >= TABLES {
-            tables.partial = true;
-        } else if !list.iter().any(|known| known == object) {
-            list.push(object.to_vec());
-        }
-    }
-}
-
-impl Tables {
-    /// The tables that the statement's own operation acted on, where that is one operation for all of them; otherwise none, and
-    /// the statement's text tells which table was read and which was written.
-    fn of<'a>(&self, statement: &[u8], arena: &'a Bump) -> &'a [&'a BStr] {
-        let list = match verb(statement).to_ascii_lowercase().as_slice() {
-            _ if self.partial => return &[],
-            b"select" | b"with" | b"table" if self.written.is_empty() => &self.read,
-            b"insert" | b"replace" | b"update" | b"delete" | b"load" | b"truncate" if self.read.is_empty() => &self.written,
-            _ => return &[],
-        };
-        // The optimizer's statistics and the grant tables are opened on the server's own account.
-        let named = statement.to_ascii_lowercase().contains_str("mysql");
-        let mut objects = bumpalo::collections::Vec::new_in(arena);
-        objects.extend(
-            list.iter().filter(|name| named || !name.starts_with(b"mysql.")).map(|name| BStr::new(arena.alloc_slice_copy(name) as &[u8])),
+        tables.add(
+            object,
+            match row.op {
+                Op::Read => Some(false),
+                Op::Write => Some(true),
+                _ => None,
+            },
         );
-        objects.into_bump_slice()
     }
-}
-
-/// The first word of a statement.
-fn verb(statement: &[u8]) -> &[u8] {
-    let mut rest = statement;
-    loop {
-        rest = rest.trim_start_with(|c| c.is_ascii_whitespace() || c == '(');
-        match rest.strip_prefix(b"/*").and_then(|comment| Some(comment.split_once_str("*/")?.1)) {
-            Some(after) => rest = after,
-            None => break,
-        }
-    }
-    let end = rest.iter().position(|b| !b.is_ascii_alphabetic()).unwrap_or(rest.len());
-    rest.get(..end).unwrap_or_default()
-}
-
-/// `database.table`, the form in which statements name tables.
-fn qualified<'a>(database: &[u8], table: &'a [u8], arena: &'a Bump) -> &'a BStr {
-    if database.is_empty() {
-        return BStr::new(table);
-    }
-    let mut name = bumpalo::collections::Vec::with_capacity_in(database.len() + 1 + table.len(), arena);
-    name.extend_from_slice(database);
-    name.push(b'.');
-    name.extend_from_slice(table);
-    BStr::new(name.into_bump_slice())
-}
-
-fn some(text: &[u8]) -> Option<&BStr> {
-    (!text.is_empty()).then(|| BStr::new(text))
 }
 
 /// Undoes the plugin's escapes. An escape cut off at the end stays as it is.
@@ -328,19 +263,6 @@ fn unescape<'a>(text: &'a [u8], arena: &'a Bump) -> &'a [u8] {
         }
     }
     out.into_bump_slice()
-}
-
-/// Error numbers that mean "not allowed": database, login, table, column, privilege, routine, login without a password, and
-/// a locked account (MySQL's number and MariaDB's).
-const DENIED: [&[u8]; 9] = [b"1044", b"1045", b"1142", b"1143", b"1227", b"1370", b"1698", b"3118", b"4151"];
-
-fn outcome(code: &[u8]) -> Outcome {
-    match code {
-        b"0" => Outcome::Success,
-        b"" => Outcome::Unknown,
-        code if DENIED.contains(&code) => Outcome::Denied,
-        _ => Outcome::Error,
-    }
 }
 
 #[cfg(test)]

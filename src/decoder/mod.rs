@@ -124,6 +124,7 @@ pub mod mssql;
 pub mod mysql;
 pub mod opensearch;
 pub mod oracle;
+pub mod mysql_audit;
 pub mod postgres;
 pub mod redis;
 pub mod render;
@@ -179,6 +180,12 @@ pub static FORMATS: &[Format] = &[
     redis::acl::FORMAT,
     redis::server::FORMAT,
     cassandra::FORMAT,
+    mysql_audit::json::FORMAT,
+    mysql_audit::xml::FORMAT,
+    mysql_audit::percona::JSON,
+    mysql_audit::percona::CSV,
+    mysql_audit::mcafee::FORMAT,
+    mysql_audit::zeek::FORMAT,
     json::FORMAT,
 ];
 

@@ -14,6 +14,7 @@ pub mod stamped;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod xml;
 
 /// Longest record that is kept whole, in bytes. A longer one is cut: its first [`HEAD`] bytes are decoded, marked as
 /// truncated, and the rest is passed over in constant memory.
