@@ -12,6 +12,8 @@ use super::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 /// Reason on what stands between records: the declaration, the root element's tags, comments, white space.
 pub const BETWEEN: &str = "between XML records";
 
+/// Longest declaration or comment.
+const TAG: usize = 4 << 10;
 /// What opens a record.
 const OPEN: &[u8] = b"<AUDIT_RECORD";
 /// What closes a record that has elements inside.
@@ -57,11 +59,13 @@ impl AuditRecords {
 
     /// Bytes that begin no record.
     fn outside(&mut self, buf: &[u8], more: More) -> Framed {
-        // The last bytes may be the start of an opening tag.
-        let shown = if more == More::Closed { buf.len() } else { buf.len().saturating_sub(OPEN.len()) };
-        let blank = blank(buf.get(..shown).unwrap_or_default());
+        let blank = blank(buf);
         if blank > 0 {
             return Framed::Skip { consumed: blank, reason: BETWEEN };
+        }
+        // Half of a tag or of a comment.
+        if more != More::Closed && buf.first() == Some(&b'<') && buf.len() < TAG && !buf.contains(&b'>') {
+            return Framed::Incomplete;
         }
         // Something else: its line is a record that the decoder rejects.
         let line = memchr::memchr(b'\n', buf);
@@ -166,8 +170,6 @@ fn end(buf: &[u8], scanned: usize) -> End {
 
 /// Leading bytes of `text` that are white space, tags of the root element, a declaration or a comment.
 fn blank(text: &[u8]) -> usize {
-    /// Longest declaration or comment.
-    const TAG: usize = 4 << 10;
     let mut at = 0;
     loop {
         let rest = text.get(at..).unwrap_or_default();
@@ -232,6 +234,6 @@ mod tests {
     fn an_oversized_record_is_cut_and_its_rest_passed_over() {
         let log = format!("<AUDIT_RECORD A=\"{}\"/>\n<AUDIT_RECORD A=\"2\"/>", "x".repeat(3 * MAX_RECORD));
         let records = in_pieces(&mut AuditRecords::new(), log.as_bytes(), 100_000);
-        assert_eq!(records.iter().map(Vec::len).collect::<Vec<_>>(), [HEAD, 22]);
+        assert_eq!(records.iter().map(Vec::len).collect::<Vec<_>>(), [HEAD, 21]);
     }
 }

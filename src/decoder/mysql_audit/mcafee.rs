@@ -128,7 +128,7 @@ impl Decoder for McAfee {
         }
         // Commands of the protocol begin with a capital letter, kinds of statements (`select`) with a small one.
         let own = command.first().is_some_and(u8::is_ascii_uppercase);
-        (entry.command, entry.sql_command) = if own { (command, b"") } else { (b"", command) };
+        (entry.command, entry.sql_command) = if own { (command, &b""[..]) } else { (&b""[..], command) };
         let mut event = self.log.event(&entry, Time(time), record, arena);
         if event.suspect.is_none() && !more && one_thing(&event, objects.len()) {
             event.objects = objects.into_bump_slice();

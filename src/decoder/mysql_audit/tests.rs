@@ -290,7 +290,7 @@ fn xml_of_both_forms() {
             "LoginFailed root\n</AUDIT_RECORD>? @local op=connect code=1045",
             "Query bob @10.0.0.9 db=d sql=SELECT 1 code=0",
             "Logout bob @10.0.0.9 db=d code=0",
-            "Query sql=SELECT half\n cut=",
+            "Query sql=SELECT half cut=",
             "reject: an audit record without a name: <AUDIT_RECORD\n  STATUS=\"0\"\n  RECORD=\"1_2026-11-22T09:00:00\"\n  TIMESTAMP=\"2026-11-22T10:00:00Z\"\n/>",
         ],
     );
@@ -357,7 +357,7 @@ fn percona_json_and_csv() {
         &format!(
             "\"Audit\",\"1_2026-11-22T09:00:00\",\"2026-11-22T09:00:00 UTC\",\"5.7.34\",\"--port=1\",\"linux\"\n\
              \"Connect\",\"2_2026-11-22T09:00:00\",\"2026-11-22T10:00:00 UTC\",\"5\",0,\"app\",\"app\",\"\",\"\",\"localhost\",\"\",\"shop\"\n\
-             \"Query\",\"3_2026-11-22T09:00:00\",\"2026-11-22T10:00:00 UTC\",\"select\",\"5\",0,\"SELECT \"\"a\n\"{forged}\"\n\"\"\",\"app[app] @ localhost []\",\"localhost\",\"\",\"\",\"shop\"\n\
+             \"Query\",\"3_2026-11-22T09:00:00\",\"2026-11-22T10:00:00 UTC\",\"select\",\"5\",0,\"SELECT \"\"a\n\"{forged}\"\"\n\"\"\",\"app[app] @ localhost []\",\"localhost\",\"\",\"\",\"shop\"\n\
              \"Query\",\"4_2026-11-22T09:00:00\",\"2026-11-22T10:00:00 UTC\",\"select\",\"5\",0,\"SELECT 2\",\"app[app] @ localhost []\",\"localhost\",\"\",\"\"\n\
              \"Query\",\"5_2026-11-22T09:00:00\",\"2026-11-22T10:00:00 UTC\",\"select\",\"5\",0,\"SELECT half"
         ),
