@@ -97,6 +97,8 @@ pub fn same(field: Field, got: &str, want: &str) -> bool {
             let (Ok(got), Ok(want)) = (got.parse::<i64>(), want.parse::<i64>()) else { return false };
             (got - want / 1000).abs() <= 1
         }
+        // A local client is written in both ways.
+        Field::Address if got == "local" => matches!(want.trim(), "local" | "localhost"),
         Field::Statement => {
             let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches(';').to_owned();
             plain(got) == plain(want)

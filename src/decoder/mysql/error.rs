@@ -75,7 +75,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     }
     match read {
         0 => Guess::NO,
-        _ if read * 3 >= lines => Guess::new(92, format!("{read} of {lines} lines are time, number, [Note], [Warning] or [ERROR]")),
+        _ if read * 3 >= lines => Guess::new(96, format!("{read} of {lines} lines are time, number, [Note], [Warning] or [ERROR]")),
         _ => Guess::new(35, format!("only {read} of {lines} lines are of an error log")),
     }
 }
