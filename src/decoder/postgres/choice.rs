@@ -19,6 +19,10 @@ const LINES: u32 = 16;
 /// Bytes after which a prefix is settled although no line named a user: the server's prefix has none.
 const BYTES: usize = 1 << 20;
 
+/// Records that are looked at together where there is no framer, and the bytes taken of each.
+const RECORDS: u32 = 64;
+const HEAD: usize = 512;
+
 /// The prefix of one log.
 #[derive(Debug, Clone)]
 pub struct Choice(Arc<Mutex<State>>);
@@ -32,6 +36,9 @@ struct State {
     framed: bool,
     lines: u32,
     bytes: usize,
+    /// Beginnings of the records so far, and their number.
+    heads: Vec<u8>,
+    records: u32,
 }
 
 /// What a restart needs.
@@ -41,13 +48,23 @@ pub struct Chosen {
     framed: bool,
     lines: u32,
     bytes: usize,
+    heads: Vec<u8>,
+    records: u32,
 }
 
 impl Choice {
     pub fn new(options: &Options) -> Choice {
         let given = options.log_line_prefix.as_deref();
         let prefix = given.map_or_else(Prefix::usual, Prefix::compile);
-        Choice(Arc::new(Mutex::new(State { prefix: Arc::new(prefix), given: given.is_some(), framed: false, lines: 0, bytes: 0 })))
+        Choice(Arc::new(Mutex::new(State {
+            prefix: Arc::new(prefix),
+            given: given.is_some(),
+            framed: false,
+            lines: 0,
+            bytes: 0,
+            heads: Vec::new(),
+            records: 0,
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -60,8 +77,7 @@ impl Choice {
 
     /// No line will change the choice any more.
     pub fn settled(&self) -> bool {
-        let state = self.state();
-        state.given || state.lines >= LINES || state.bytes >= BYTES
+        settled(&self.state())
     }
 
     /// From now on only a framer considers lines.
@@ -96,9 +112,35 @@ impl Choice {
         }
     }
 
+    /// Looks at one record where no framer shows the log. What a record alone looks like its client chooses, so all records so far decide
+    /// together, whenever their number has doubled.
+    pub fn record(&self, record: &[u8]) {
+        if self.settled() {
+            return;
+        }
+        let mut state = self.state();
+        state.bytes += record.len();
+        state.records += 1;
+        let line = record.get(..memchr::memchr(b'\n', record).unwrap_or(record.len())).unwrap_or_default();
+        state.heads.extend_from_slice(line.get(..HEAD.min(line.len())).unwrap_or_default());
+        state.heads.push(b'\n');
+        if !state.records.is_power_of_two() {
+            return;
+        }
+        let (found, good, _) = Prefix::detect(&state.heads);
+        if good > 0 {
+            state.lines = found.users(&state.heads);
+            state.prefix = Arc::new(found);
+        }
+        if state.records >= RECORDS || self::settled(&state) {
+            (state.heads, state.records) = (Vec::new(), 0);
+        }
+    }
+
     pub fn save(&self) -> Chosen {
         let state = self.state();
-        Chosen { prefix: state.prefix.text.clone(), framed: state.framed, lines: state.lines, bytes: state.bytes }
+        let (prefix, heads) = (state.prefix.text.clone(), state.heads.clone());
+        Chosen { prefix, framed: state.framed, lines: state.lines, bytes: state.bytes, heads, records: state.records }
     }
 
     /// A prefix in the configuration stays: it may have been written there because the one found was wrong.
@@ -107,8 +149,13 @@ impl Choice {
         state.framed |= chosen.framed;
         if !state.given {
             (state.prefix, state.lines, state.bytes) = (Arc::new(Prefix::compile(&chosen.prefix)), chosen.lines, chosen.bytes);
+            (state.heads, state.records) = (chosen.heads.clone(), chosen.records);
         }
     }
+}
+
+fn settled(state: &State) -> bool {
+    state.given || state.lines >= LINES || state.bytes >= BYTES
 }
 
 #[cfg(test)]
@@ -141,6 +188,25 @@ mod tests {
         let choice = Choice::new(&Options::default());
         choice.consider(RICH.as_bytes());
         choice.consider(POOR.as_bytes());
+        assert_eq!(choice.prefix().text, "%m [%p] %q%u@%d ");
+    }
+
+    #[test]
+    fn records_by_themselves_decide_together() {
+        let choice = Choice::new(&Options::default());
+        for _ in 0..3 {
+            choice.record(POOR.trim_end().as_bytes());
+        }
+        // Alone it would be read under another prefix, with the client's words for the user.
+        let hostile = "2026-11-22 02:05:17.641 UTC [7] u@d LOG:  statement: x 2026-11-22 02:05:17.641 UTC [7] eve@d LOG:  statement: y";
+        for _ in 0..5 {
+            choice.record(hostile.as_bytes());
+            assert_eq!(choice.prefix().text, "%m [%p] %q%u@%d ");
+        }
+        for _ in 0..30 {
+            choice.record(POOR.trim_end().as_bytes());
+        }
+        assert!(choice.settled());
         assert_eq!(choice.prefix().text, "%m [%p] %q%u@%d ");
     }
 

@@ -109,7 +109,7 @@ impl StderrLog {
             return;
         }
         if !self.choice.framed() {
-            self.choice.consider(record);
+            self.choice.record(record);
         }
         (self.prefix, self.settled) = (self.choice.prefix(), self.choice.settled());
     }
