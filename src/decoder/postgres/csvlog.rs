@@ -11,7 +11,9 @@
 use bumpalo::Bump;
 
 use super::message::{self, Fields, Phase};
+use super::plan::Recent;
 use super::severity::{Severity, severity};
+use super::translated::english;
 use super::{quoted, undouble};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Framer, Guess, Guide, Options, Record};
@@ -98,11 +100,12 @@ fn begins(bytes: &[u8]) -> bool {
 
 struct CsvLog {
     times: Timestamps,
+    recent: Recent,
 }
 
 impl CsvLog {
     fn new(options: &Options) -> Self {
-        CsvLog { times: Timestamps::new(options.zone.clone()) }
+        CsvLog { times: Timestamps::new(options.zone.clone()), recent: Recent::default() }
     }
 }
 
@@ -205,7 +208,8 @@ impl Decoder for CsvLog {
         let code = columns.next().plain();
         let message = columns.next();
         let whole = !columns.broken;
-        columns.pass(4); // detail, hint, internal query, its position
+        let detail = columns.next();
+        columns.pass(3); // hint, internal query, its position
         let context = columns.next();
         let query = columns.next();
         columns.pass(2); // query position, location
@@ -239,14 +243,25 @@ impl Decoder for CsvLog {
             application: application.text(arena),
             severity,
             code,
-            message: message.text(arena).unwrap_or_default(),
+            message: english(message.text(arena).unwrap_or_default(), arena),
             context: !context.is_null() && whole,
+            detail: detail.text(arena).map(|detail| english(detail, arena)),
             query: query.text(arena),
             phase: phase(tag.plain(), backend.plain()),
             truncated: record.truncated,
             suspect: record.suspect,
         };
-        Decoded::Event(message::event(&fields, arena))
+        let mut event = message::event(&fields, arena);
+        self.recent.settle(&mut event, fields.message);
+        Decoded::Event(event)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.recent.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.recent.restore(state);
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::choice::{Choice, Chosen, WINDOW};
-use super::message::authorized;
+use super::message::authorizes;
 use super::prefix::{Match, Prefix, Word};
 use super::severity::Severity;
 use crate::framing::lines::void;
@@ -231,7 +231,7 @@ impl Stderr {
             let head = line.get(..next.at).unwrap_or_default();
             let repeated = memchr::memmem::find(message, b"user \"").and_then(|at| message.get(at + 6..)?.strip_suffix(b"\""));
             let repeats = repeated.is_some_and(|name| memchr::memmem::find(head, name).is_some());
-            if (next.word == Word::Primary(Severity::Fatal) && (all || !repeats)) || authorized(message).is_some() {
+            if (next.word == Word::Primary(Severity::Fatal) && (all || !repeats)) || authorizes(message) {
                 return true;
             }
             found = next;
@@ -298,8 +298,7 @@ impl Stderr {
     fn turns_away(&self, line: &[u8]) -> bool {
         let Some(found) = self.prefix.find(line, 0) else { return false };
         let message = line.get(found.message..).unwrap_or_default();
-        let plainly =
-            found.word == Word::Primary(Severity::Fatal) || (found.word == Word::Primary(Severity::Log) && authorized(message).is_some());
+        let plainly = found.word == Word::Primary(Severity::Fatal) || (found.word == Word::Primary(Severity::Log) && authorizes(message));
         plainly || self.ends_in_a_refusal(line, true)
     }
 
@@ -500,7 +499,7 @@ fn holds_a_refusal(line: &[u8]) -> bool {
     let mut rest = line.get(..HEAD.min(line.len())).unwrap_or(line);
     while let Some((word, at)) = Prefix::word_anywhere(rest) {
         rest = rest.get(at..).unwrap_or_default();
-        if word == Word::Primary(Severity::Fatal) || (word == Word::Primary(Severity::Log) && authorized(rest).is_some()) {
+        if word == Word::Primary(Severity::Fatal) || (word == Word::Primary(Severity::Log) && authorizes(rest)) {
             return true;
         }
     }

@@ -15,7 +15,9 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::csvlog::phase;
 use super::message::{self, Fields};
+use super::plan::Recent;
 use super::severity::{Severity, severity};
+use super::translated::english;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::Address;
@@ -80,11 +82,12 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
 
 struct JsonLog {
     times: Timestamps,
+    recent: Recent,
 }
 
 impl JsonLog {
     fn new(options: &Options) -> Self {
-        JsonLog { times: Timestamps::new(options.zone.clone()) }
+        JsonLog { times: Timestamps::new(options.zone.clone()), recent: Recent::default() }
     }
 }
 
@@ -103,6 +106,7 @@ struct Row<'a> {
     state_code: Option<&'a [u8]>,
     message: Option<&'a [u8]>,
     context: bool,
+    detail: Option<&'a [u8]>,
     statement: Option<&'a [u8]>,
     application_name: Option<&'a [u8]>,
     backend_type: Option<&'a [u8]>,
@@ -132,14 +136,25 @@ impl Decoder for JsonLog {
             application: row.application_name,
             severity: severity(level).unwrap_or(if code.is_empty() { Severity::Log } else { Severity::Error }),
             code,
-            message: row.message.unwrap_or_default(),
+            message: english(row.message.unwrap_or_default(), arena),
             context: row.context,
+            detail: row.detail.map(|detail| english(detail, arena)),
             query: row.statement,
             phase: phase(row.ps.unwrap_or_default(), row.backend_type.unwrap_or_default()),
             truncated: record.truncated,
             suspect: record.suspect,
         };
-        Decoded::Event(message::event(&fields, arena))
+        let mut event = message::event(&fields, arena);
+        self.recent.settle(&mut event, fields.message);
+        Decoded::Event(event)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.recent.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.recent.restore(state);
     }
 }
 
@@ -180,6 +195,7 @@ impl<'a> Visitor<'a> for RowSeed<'_, 'a> {
                 b"error_severity" => row.error_severity = map.next_value_seed(text)?,
                 b"state_code" => row.state_code = map.next_value_seed(text)?,
                 b"message" => row.message = map.next_value_seed(text)?,
+                b"detail" => row.detail = map.next_value_seed(text)?,
                 b"statement" => row.statement = map.next_value_seed(text)?,
                 b"application_name" => row.application_name = map.next_value_seed(text)?,
                 b"backend_type" => row.backend_type = map.next_value_seed(text)?,

@@ -15,7 +15,9 @@ use bumpalo::Bump;
 
 use super::csvlog::{peer_address, phase};
 use super::message::{self, Fields};
+use super::plan::Recent;
 use super::severity::{Severity, severity};
+use super::translated::english;
 use crate::decoder::json::pick::{self, Picked, Places};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
@@ -26,7 +28,9 @@ pub const FORMAT: Format = Format {
     about: "PostgreSQL's log as CloudNativePG writes it",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(K8sLog { times: Timestamps::new(options.zone.clone()) })),
+    open: |_, options| {
+        (Box::new(Lines::new()), Box::new(K8sLog { times: Timestamps::new(options.zone.clone()), recent: Recent::default() }))
+    },
     guide: Guide {
         system: "PostgreSQL under CloudNativePG 1.x",
         switch_on: "`postgresql.parameters` of the Cluster: `log_connections: \"on\"`, `log_disconnections: \"on\"`, and `log_statement: all` or the `pgaudit.*` parameters; the operator writes JSON by itself",
@@ -54,7 +58,7 @@ pub const FORMAT: Format = Format {
 };
 
 /// Where the values stand; the number of a slot is its place here.
-const POINTERS: [&str; 27] = [
+const POINTERS: [&str; 28] = [
     "/logger",
     "/record/log_time",
     "/record/user_name",
@@ -82,12 +86,14 @@ const POINTERS: [&str; 27] = [
     "/record/process_id",
     "/msg",
     "/level",
+    "/record/detail",
 ];
 const LOGGER: usize = 0;
 const AUDIT: std::ops::Range<usize> = 14..24;
 const PROCESS: usize = 24;
 const MSG: usize = 25;
 const LEVEL: usize = 26;
+const DETAIL: usize = 27;
 
 static PLACES: LazyLock<Places> = LazyLock::new(|| {
     let mut places = Places::default();
@@ -120,6 +126,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
 
 struct K8sLog {
     times: Timestamps,
+    recent: Recent,
 }
 
 impl Decoder for K8sLog {
@@ -150,14 +157,25 @@ impl Decoder for K8sLog {
             application: get(12),
             severity: severity(level).unwrap_or(if matches!(code, b"" | b"00000") { Severity::Log } else { Severity::Error }),
             code,
-            message: get(9).or_else(|| audit(&picked, arena)).unwrap_or_default(),
+            message: get(9).map(|text| english(text, arena)).or_else(|| audit(&picked, arena)).unwrap_or_default(),
             context: picked.get(10).is_some(),
+            detail: get(DETAIL).map(|text| english(text, arena)),
             query: get(11),
             phase: phase(get(6).unwrap_or_default(), get(13).unwrap_or_default()),
             truncated: record.truncated,
             suspect: record.suspect.or(picked.twice.then_some("a field stands twice in the object")),
         };
-        Decoded::Event(message::event(&fields, arena))
+        let mut event = message::event(&fields, arena);
+        self.recent.settle(&mut event, fields.message);
+        Decoded::Event(event)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.recent.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.recent.restore(state);
     }
 }
 

@@ -13,8 +13,8 @@
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 
-use super::pgaudit;
 use super::severity::Severity;
+use super::{pgaudit, plan, translated};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 
 /// Reason on a record of an act that a session wrote by itself.
@@ -49,6 +49,7 @@ pub struct Fields<'a> {
     pub message: &'a [u8],
     /// The record has a CONTEXT.
     pub context: bool,
+    pub detail: Option<&'a [u8]>,
     /// The statement that the record is about.
     pub query: Option<&'a [u8]>,
     pub phase: Phase,
@@ -161,7 +162,7 @@ fn act<'a>(fields: &Fields<'a>, event: &mut Event<'a>, arena: &'a Bump) {
     match message.first() {
         Some(b's') => {
             if let Some(sql) = message.strip_prefix(b"statement: ") {
-                query(event, sql, Outcome::Unknown);
+                query(event, prepared(sql, fields.detail).unwrap_or(sql), Outcome::Unknown);
             }
         }
         Some(b'e') => {
@@ -171,7 +172,7 @@ fn act<'a>(fields: &Fields<'a>, event: &mut Event<'a>, arena: &'a Bump) {
         }
         Some(b'd') => {
             if let Some(rest) = message.strip_prefix(b"duration: ") {
-                duration(event, rest, arena);
+                duration(event, rest, fields, arena);
             } else if message.starts_with(b"disconnection: ") {
                 event.kind = Kind::Logout;
             }
@@ -214,18 +215,50 @@ fn execute<'a>(event: &mut Event<'a>, named: &'a [u8], outcome: Outcome) {
 }
 
 /// `N.NNN ms` and perhaps two blanks and the statement.
-fn duration<'a>(event: &mut Event<'a>, rest: &'a [u8], arena: &'a Bump) {
+fn duration<'a>(event: &mut Event<'a>, rest: &'a [u8], fields: &Fields<'a>, arena: &'a Bump) {
     let Some((micros, rest)) = milliseconds(rest) else { return };
     event.duration_us = Some(micros);
+    if let Some(plan) = rest.strip_prefix(plan::PLAN) {
+        // Inside a function a plan has a context, and its statement is a part of the one that is logged.
+        if !fields.context
+            && let Some(sql) = plan::statement(plan, arena)
+        {
+            query(event, sql, Outcome::Success);
+        }
+        return;
+    }
     let Some(rest) = rest.strip_prefix(b"  ") else { return };
     if let Some(sql) = rest.strip_prefix(b"statement: ") {
-        query(event, sql, Outcome::Success);
+        query(event, prepared(sql, fields.detail).unwrap_or(sql), Outcome::Success);
     } else if let Some(named) = rest.strip_prefix(b"execute ") {
         execute(event, named, Outcome::Success);
     } else if let Some(rest) = rest.strip_prefix(b"fastpath function call: ") {
         fastpath(event, rest, Outcome::Success, arena);
     }
-    // parse and bind: their execute follows and is the one that counts. plan: auto_explain, text that a client can shape.
+    // parse and bind: their execute follows and is the one that counts.
+}
+
+/// What an `EXECUTE name` runs: `prepare: PREPARE name[(types)] AS SQL` in its detail, which the server adds.
+fn prepared<'a>(sql: &[u8], detail: Option<&'a [u8]>) -> Option<&'a [u8]> {
+    let starts = |text: &[u8], word: &[u8]| text.trim_ascii_start().get(..word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word));
+    let text = detail?.strip_prefix(b"prepare: ").filter(|text| starts(sql, b"EXECUTE") && starts(text, b"PREPARE"))?;
+    let mut from = 0;
+    while let Some(at) = text.get(from..)?.iter().position(|b| b.eq_ignore_ascii_case(&b'a')).map(|at| from + at) {
+        let word = text.get(at..)?;
+        let before = text.get(..at)?.last()?;
+        // The name may be quoted and hold anything.
+        let within_name = text.get(..at)?.iter().filter(|b| **b == b'"').count() % 2 == 1;
+        if starts(word, b"AS")
+            && !within_name
+            && !before.is_ascii_alphanumeric()
+            && *before != b'_'
+            && word.get(2).is_some_and(|b| b.is_ascii_whitespace() || *b == b'(')
+        {
+            return word.get(2..).map(<[u8]>::trim_ascii);
+        }
+        from = at + 1;
+    }
+    None
 }
 
 /// `"f" (OID n)`.
@@ -274,6 +307,11 @@ pub(super) fn number(digits: &[u8]) -> Option<u64> {
 /// What follows `connection authorized: ` or its replication form.
 pub(super) fn authorized(message: &[u8]) -> Option<&[u8]> {
     message.strip_prefix(b"connection authorized: ").or_else(|| message.strip_prefix(b"replication connection authorized: "))
+}
+
+/// Whether the message is [`authorized`] in any language.
+pub(super) fn authorizes(message: &[u8]) -> bool {
+    authorized(message).is_some() || translated::authorises(message)
 }
 
 /// The application name within `user=U database=D application_name=A SSL enabled (...)`.
@@ -367,6 +405,7 @@ mod tests {
             code: b"",
             message: message.as_bytes(),
             context: false,
+            detail: None,
             query: None,
             phase: Phase::Unknown,
             truncated: false,
@@ -395,7 +434,10 @@ mod tests {
             ("duration: 1.000 ms  execute S_1: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") Some(1000)"),
             ("duration: 1.000 ms  parse S_1: SELECT 1", "Other Some(Claimed) None Some(1000)"),
             ("duration: 1.000 ms  bind S_1: SELECT 1", "Other Some(Claimed) None Some(1000)"),
-            ("duration: 1.000 ms  plan:\nQuery Text: SELECT 1", "Other Some(Claimed) None Some(1000)"),
+            ("duration: 1.000 ms  plan:\nQuery Text: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") Some(1000)"),
+            ("duration: 1.000 ms  plan:\nsomething", "Other Some(Claimed) None Some(1000)"),
+            ("connection authenticated: identity=\"u\" method=md5 (pg_hba.conf:1)", "Other Some(Claimed) None None"),
+            ("connection ready: setup total=3.1 ms, fork=0.5 ms, authentication=1.2 ms", "Other Some(Claimed) None None"),
             ("duration: 99999999999999999999 ms", "Other Some(Claimed) None None"),
             ("AUDIT: SESSION,1,1,READ,SELECT,,,SELECT 1,<none>", "Query Some(Authenticated) Some(\"SELECT 1\") None"),
             ("AUDIT: nonsense", "Other Some(Claimed) None None"),
@@ -428,6 +470,18 @@ mod tests {
             let mut fields = fields(severity, message);
             (fields.code, fields.query) = (code.as_bytes(), query.map(str::as_bytes));
             assert_eq!(show(&fields), want, "{message}");
+        }
+    }
+
+    #[test]
+    fn what_execute_runs() {
+        for (sql, detail, want) in [
+            ("EXECUTE x(1);", "prepare: PREPARE x AS SELECT $1;", Some("SELECT $1;")),
+            ("execute \"as x\"", "prepare: prepare \"as x\" (int) as\nTABLE t", Some("TABLE t")),
+            ("EXECUTE x(1);", "parameters: $1 = 'AS secret'", None),
+            ("SELECT 1", "prepare: PREPARE x AS SELECT $1;", None),
+        ] {
+            assert_eq!(prepared(sql.as_bytes(), Some(detail.as_bytes())), want.map(str::as_bytes), "{detail}");
         }
     }
 

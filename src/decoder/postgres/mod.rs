@@ -16,11 +16,13 @@ mod forgery;
 mod message;
 mod pgaudit;
 pub mod pgbouncer;
+mod plan;
 mod prefix;
 mod session;
 mod severity;
 #[cfg(test)]
 mod tests;
+mod translated;
 
 use bumpalo::Bump;
 

@@ -1,210 +1,344 @@
-//! PgBouncer's own log: who comes to the pooler, from where, and who is turned away.
+//! PgBouncer's log: who came to the pooler, from where.
 //!
 //! ```text
-//! 2026-11-22 02:05:17.641 UTC [3394] LOG C-0x562376c014e0: shop/web@10.1.0.7:43866 login attempt: db=shop user=web tls=no
-//! 2026-11-22 02:05:17.650 UTC [3394] LOG S-0x562376c063b0: shop/web@10.0.0.5:5432 new connection to server (from 10.0.0.9:44834)
-//! 2026-11-22 02:05:19.350 UTC [3394] LOG C-0x562376c014e0: shop/web@10.1.0.7:43866 closing because: client close request (age=2s)
+//! 2026-11-27 11:20:01.355 UTC [812] LOG C-0x55d0c1a2e8f0: appdb/tok_web@10.1.0.7:40112 login attempt: db=appdb user=tok_web tls=no
+//! 2026-11-27 11:20:09.101 UTC [812] LOG C-0x55d0c1a2e8f0: appdb/tok_web@10.1.0.7:40112 closing because: client close request (age=8s)
+//! 2026-11-27 11:20:01.360 UTC [812] LOG S-0x55d0c1a30b10: appdb/tok_web@10.0.0.2:5432 new connection to server (from 10.0.0.1:51822)
 //! ```
 //!
-//! The attempt is logged before the client has proved anything, and success is not logged at all: every name is a claim, and no line is an act of
-//! a token. What the log is good for is refusals, and the addresses behind a pooler. User and database are what the client sent; PgBouncer
-//! replaces control characters in what it logs, so a line stays a line. <https://www.pgbouncer.org/config.html#log-settings>
+//! A login attempt is logged before the password is asked for, so its names are claimed. PgBouncer takes a client's request to close
+//! only from one that has logged in: then they are verified. Line ends in names become a line end and a TAB, so no client
+//! writes a line of its own; but names are not quoted, and a line that can be read in two ways names no token. PostgreSQL's own log
+//! shows the address and port after `from` in place of the client's. See <https://www.pgbouncer.org/config.html#log-settings>.
 
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
+use serde::{Deserialize, Serialize};
 
-use crate::decoder::peer::peer;
+use super::message;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
-use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance, Time};
-use crate::framing::lines::Lines;
+use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::framing::joined::{Grammar, Joined};
 
 pub const FORMAT: Format = Format {
     name: "pgbouncer",
-    about: "PgBouncer's log of clients that come and go",
+    about: "PgBouncer's log: clients of the pooler and its connections to PostgreSQL",
     forgeable: true,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(PgBouncer { times: Timestamps::new(options.zone.clone()) })),
+    open: |_, options| (Box::new(Joined::<Head>::new()), Box::new(Log { times: Timestamps::new(options.zone.clone()) })),
     guide: Guide {
         system: "PgBouncer 1.5 to 1.24",
-        switch_on: "`log_connections = 1`, `log_disconnections = 1`, `log_pooler_errors = 1` in `pgbouncer.ini`",
+        switch_on: "`log_connections = 1`, `log_disconnections = 1` and `log_pooler_errors = 1`, which are the defaults, with `logfile` or `syslog = 1`",
         fields: &[
-            ("time", "start of the line"),
-            ("principal", "`user=` or `db/user@`; what the client sent, always claimed"),
-            ("address", "after `@`; seen by the pooler"),
-            ("port", "after `@`"),
-            ("database", "`db=` or before `/`"),
-            ("session", "`C-0x...`, the pooler's client"),
-            ("outcome", "the reason for closing"),
+            ("time", "head of the line, else the relay's"),
+            ("principal", "`db/USER@`; claimed at a login attempt, verified once the client closes an established session"),
+            ("address", "`@ADDRESS:port` of client lines, `from ADDRESS:port` of server lines; seen by PgBouncer"),
+            ("port", "as the address"),
+            ("database", "`DB/user@`, the name in PgBouncer"),
+            ("session", "`C-0x...`, `S-0x...`"),
+            ("operation", "`connect` of a login attempt"),
+            ("outcome", "the message"),
             ("kind", "the message"),
         ],
-        forgery: "A client chooses the names in its own lines; no name of this log is believed",
-        ignored: "Start, settings, statistics and the server's side: kept as `other`. Successful logins and queries are not in this log: they are in the database's",
+        forgery: "No line of another: line ends in names are followed by a TAB. A name can hold what looks like an address and a message; such lines are marked and name no token",
+        ignored: "Statistics, start and stop, and the pooler's own connections: kept as `other`. PgBouncer logs no statements",
         source: "<https://www.pgbouncer.org/config.html#log-settings>",
     },
 };
 
-/// Parts of a reason for closing which say that the login was refused.
-const REFUSED: [&str; 14] = [
-    "auth failed",
-    "authentication failed",
-    "password authentication",
-    "login failed",
-    "no such user",
-    "no such database",
-    "no such role",
-    "not allowed",
-    "client_login_timeout",
-    "does not exist",
-    "SASL authentication",
-    "bouncer config error",
-    "invalid server parameter",
-    "TLS required",
-];
+/// Reason on a line that reads as two different ones.
+const AMBIGUOUS: &str = "a name in this line may hold an address and a message";
 
-struct PgBouncer {
+/// Words that follow process and time.
+const LEVELS: [&[u8]; 8] = [b"LOG", b"WARNING", b"ERROR", b"FATAL", b"DEBUG", b"NOISE", b"INFO", b"STATS"];
+
+/// Lines of a sample that are tried.
+const TRIED: usize = 200;
+
+fn sniff(sample: &[u8], options: &Options) -> Guess {
+    let mut times = Timestamps::new(options.zone.clone());
+    let (mut good, mut all, mut own) = (0usize, 0usize, false);
+    for line in sample.lines().filter(|l| !l.is_empty() && !l.starts_with(b"\t")).take(TRIED) {
+        all += 1;
+        let Some((_, text)) = head(line, &mut times) else {
+            good += usize::from(peer(line).is_some());
+            own |= peer(line).is_some();
+            continue;
+        };
+        good += 1;
+        own |= peer(text).is_some()
+            || [&b"process up: "[..], b"stats: ", b"listening on ", b"kernel file descriptor limit"].iter().any(|s| text.starts_with(s));
+    }
+    if !own || good == 0 {
+        return Guess::NO;
+    }
+    Guess::new((96 * good / all.max(1)) as u8, format!("{good} of the first {all} lines have PgBouncer's form"))
+}
+
+/// Lines that begin with a TAB go on with the message before.
+#[derive(Default, Serialize, Deserialize)]
+struct Head;
+
+impl Grammar for Head {
+    const LOOK: usize = 1;
+
+    fn head(line: &[u8]) -> bool {
+        !line.starts_with(b"\t")
+    }
+
+    fn begin(&mut self, _line: &[u8]) {}
+
+    fn more(&mut self, _line: &[u8]) {}
+
+    fn whole(&self) -> bool {
+        true
+    }
+}
+
+struct Log {
     times: Timestamps,
 }
 
-/// One line, taken apart.
-struct Line<'a> {
-    time: Time,
-    /// `C-0x...` or `S-0x...`, with `db/user@address`.
-    socket: Option<(&'a [u8], &'a [u8])>,
-    text: &'a [u8],
+/// One client or server, as its lines begin: `C-0xPOINTER: DB/USER@ADDRESS:PORT `.
+#[derive(Debug, Clone, Copy)]
+struct Peer<'a> {
+    session: &'a [u8],
+    server: bool,
+    /// `DB/USER`.
+    names: &'a [u8],
+    address: Option<Address<'a>>,
+    port: Option<u16>,
+    message: &'a [u8],
+    /// The line can be read in another way.
+    ambiguous: bool,
 }
 
-fn sniff(sample: &[u8], _: &Options) -> Guess {
-    /// Lines looked at.
-    const LINES: usize = 50;
-    let complete = memchr::memrchr(b'\n', sample).and_then(|end| sample.get(..end)).unwrap_or(sample);
-    let mut times = Timestamps::new(None);
-    let (mut lines, mut read, mut sockets) = (0u32, 0u32, 0u32);
-    for line in complete.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).take(LINES) {
-        lines += 1;
-        if let Some(line) = parse(line, &mut times) {
-            read += 1;
-            let start = line.text.starts_with(b"process up: ") || line.text.starts_with(b"stats: ");
-            sockets += u32::from(
-                line.socket.is_some() || start && line.text.contains_str("bouncer") || start && line.text.contains_str("xacts/s"),
-            );
-        }
-    }
-    if sockets == 0 || read * 2 < lines {
-        return Guess::NO;
-    }
-    Guess::new(96, format!("{read} of {lines} lines are PgBouncer's, {sockets} of them about clients and servers"))
-}
-
-/// `TIME [PID] LEVEL [SOCKET: WHO ]TEXT`; the pid may stand without brackets.
-fn parse<'a>(line: &'a [u8], times: &mut Timestamps) -> Option<Line<'a>> {
-    let (time, used) = times.parse_prefix(line).ok()?;
-    let rest = line.get(used..)?.trim_ascii_start();
-    let (pid, rest) = rest.split_once_str(" ")?;
-    let digits = pid.strip_prefix(b"[").and_then(|p| p.strip_suffix(b"]")).unwrap_or(pid);
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let (level, text) = rest.split_once_str(" ")?;
-    if !matches!(level, b"LOG" | b"INFO" | b"NOISE" | b"DEBUG" | b"WARNING" | b"ERROR" | b"FATAL") {
-        return None;
-    }
-    let socket = text.split_once_str(": ").filter(|(name, _)| {
-        name.strip_prefix(b"C-").or_else(|| name.strip_prefix(b"S-")).is_some_and(|address| address.starts_with(b"0x") && address.len() > 2)
-    });
-    let Some((name, after)) = socket else { return Some(Line { time, socket: None, text }) };
-    // The address holds no blank, the names may: `db/user@address text`, the first blank behind the last `@` before the text ends the address.
-    let (who, text) = after.match_at()?;
-    Some(Line { time, socket: Some((name, who)), text })
-}
-
-trait MatchAt {
-    fn match_at(&self) -> Option<(&[u8], &[u8])>;
-}
-
-impl MatchAt for [u8] {
-    /// Splits after `db/user@address`.
-    fn match_at(&self) -> Option<(&[u8], &[u8])> {
-        let mut from = 0;
-        while let Some(at) = self.get(from..)?.find_byte(b'@') {
-            let address = self.get(from + at + 1..)?;
-            let end = address.find_byte(b' ').unwrap_or(address.len());
-            let candidate = address.get(..end)?;
-            if peer(candidate).1.is_some() || candidate.starts_with(b"unix") {
-                let split = from + at + 1 + end;
-                return Some((self.get(..split)?, self.get(split..)?.trim_ascii_start()));
-            }
-            from += at + 1;
-        }
-        None
-    }
-}
-
-impl Decoder for PgBouncer {
-    fn decode<'a>(&mut self, record: Record<'a>, _: &'a Bump) -> Decoded<'a> {
-        let Some(line) = parse(record.bytes, &mut self.times) else { return Decoded::Reject("not a line of PgBouncer") };
-        let mut event = Event::new(Kind::Other, line.time);
+impl Decoder for Log {
+    fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        let bytes = if record.bytes.contains(&b'\n') { arena.alloc_slice_copy(&record.bytes.replace("\n\t", "\n")) } else { record.bytes };
+        let (time, text) = match head(bytes, &mut self.times) {
+            Some((time, text)) => (time, text),
+            // Through syslog a line has neither time nor level.
+            None => match record.note.time {
+                Some(time) => (time, bytes),
+                None => return Decoded::Reject("not a line of pgbouncer"),
+            },
+        };
+        let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
         event.suspect = record.suspect;
-        let Some((socket, who)) = line.socket else { return Decoded::Event(event) };
-        event.session = Some(BStr::new(socket));
-        let (names, address) = who.rsplit_once_str("@").unwrap_or((who, b""));
-        // Names end at the first `/`: databases rarely hold one, and the line's own `db=` says it again.
-        let (database, user) = names.split_once_str("/").unwrap_or((b"", names));
-        event.database = named(database);
-        if socket.starts_with(b"S-") {
-            return Decoded::Event(event);
-        }
-        (event.address, event.port) = if address.starts_with(b"unix") { (Some(crate::event::Address::Local), None) } else { peer(address) };
-        event.principal = named(user).map(|name| Principal { name, provenance: Provenance::Claimed });
-        let reason = line.text.strip_prefix(b"closing because: ").or_else(|| line.text.strip_prefix(b"pooler error: "));
-        if reason.is_some_and(|reason| REFUSED.iter().any(|refused| reason.contains_str(refused))) {
-            event.kind = Kind::LoginFailed;
-            event.operation = Some(Operation::Connect);
-            event.outcome = Outcome::Denied;
+        if let Some(peer) = peer(text) {
+            describe(&peer, &mut event);
         }
         Decoded::Event(event)
     }
 }
 
-/// `(nodb)` and `(nouser)` stand for what is not known yet.
-fn named(text: &[u8]) -> Option<&BStr> {
-    (!text.is_empty() && !matches!(text, b"(nodb)" | b"(nouser)")).then(|| BStr::new(text))
+fn describe<'a>(peer: &Peer<'a>, event: &mut Event<'a>) {
+    event.session = Some(BStr::new(peer.session));
+    let message = peer.message;
+    let mut verified = false;
+    if peer.server {
+        // The client's side of this connection is PgBouncer itself.
+        if let Some(from) = message.strip_prefix(b"new connection to server (from ").and_then(|m| m.strip_suffix(b")")) {
+            (event.address, event.port) = host_and_port(from).unwrap_or_default();
+        }
+    } else {
+        (event.address, event.port) = (peer.address, peer.port);
+        let closing = message.strip_prefix(b"closing because: ");
+        if message.starts_with(b"login attempt: ") {
+            event.operation = Some(Operation::Connect);
+        } else if closing.is_some_and(|reason| reason.starts_with(b"client close request")) {
+            event.kind = Kind::Logout;
+            verified = true;
+        } else if turned_away(closing.or_else(|| message.strip_prefix(b"pooler error: ")).unwrap_or(message)) {
+            event.kind = Kind::LoginFailed;
+            event.outcome = Outcome::Denied;
+        }
+    }
+    let attempt = message.strip_prefix(b"login attempt: ").and_then(attempted);
+    // An unknown database has no name yet.
+    let fits = |(database, user): &(&[u8], &[u8])| {
+        let database = if peer.names.starts_with(b"(nodb)/") { b"(nodb)" } else { *database };
+        peer.names == [database, *user].join(&b'/')
+    };
+    let pair = match attempt.filter(fits) {
+        Some(pair) => Some(pair),
+        None => peer.names.split_once_str("/").filter(|(_, user)| !user.contains(&b'/')),
+    };
+    if peer.ambiguous || (pair.is_none() && !peer.names.is_empty()) {
+        event.suspect = event.suspect.or(Some(AMBIGUOUS));
+    }
+    let Some((database, user)) = pair else { return };
+    event.database = Some(database).filter(|d| !d.is_empty() && *d != b"(nodb)").map(BStr::new);
+    let provenance = if verified && event.suspect.is_none() { Provenance::Authenticated } else { Provenance::Claimed };
+    event.principal = Some(user).filter(|u| !u.is_empty() && *u != b"(nouser)").map(|name| Principal { name: BStr::new(name), provenance });
+}
+
+/// Reasons for which somebody is turned away before the login is complete.
+fn turned_away(reason: &[u8]) -> bool {
+    let starts: [&[u8]; 14] = [
+        b"password authentication failed",
+        b"SASL authentication failed",
+        b"auth failed",
+        b"login failed",
+        b"login rejected",
+        b"no such user",
+        b"no such database",
+        b"bouncer config error",
+        b"TLS certificate name mismatch",
+        b"certificate authentication failed",
+        b"unix socket login rejected",
+        b"client_login_timeout",
+        b"no more connections allowed",
+        b"not allowed",
+    ];
+    starts.iter().any(|start| reason.starts_with(start))
+}
+
+/// Database and user of `db=D user=U tls=T`.
+fn attempted(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (names, _tls) = rest.strip_prefix(b"db=")?.rsplit_once_str(" tls=")?;
+    names.split_once_str(" user=")
+}
+
+/// Time and text of `TIME [ZONE] [PID] LEVEL text`, or with a bare process id.
+fn head<'a>(line: &'a [u8], times: &mut Timestamps) -> Option<(Time, &'a [u8])> {
+    let (time, used) = times.parse_prefix(line).ok()?;
+    let (pid, rest) = line.get(used..)?.strip_prefix(b" ")?.split_once_str(" ")?;
+    let pid = pid.strip_prefix(b"[").and_then(|p| p.strip_suffix(b"]")).unwrap_or(pid);
+    message::number(pid)?;
+    let (level, text) = rest.split_once_str(" ")?;
+    LEVELS.contains(&level).then_some((time, text))
+}
+
+/// Splits the text of a line about one client or server; `None`: it is about none.
+fn peer(text: &[u8]) -> Option<Peer<'_>> {
+    let server = match text.get(..4)? {
+        b"C-0x" => false,
+        b"S-0x" => true,
+        _ => return None,
+    };
+    let (session, rest) = text.split_once_str(": ")?;
+    if !session.iter().skip(4).all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let mut found: Option<Peer<'_>> = None;
+    for at in memchr::memchr_iter(b'@', rest) {
+        let Some((place, message)) = rest.get(at + 1..).and_then(|r| r.split_once_str(" ")) else { continue };
+        let Some((address, port)) = host_and_port(place) else { continue };
+        match &mut found {
+            Some(first) => first.ambiguous = true,
+            None => {
+                let names = rest.get(..at).unwrap_or_default();
+                found = Some(Peer { session, server, names, address, port, message, ambiguous: false });
+            }
+        }
+    }
+    found
+}
+
+/// `10.1.0.7:40112`, `[::1]:40112`, `unix:6432`, `unix(812):6432`; nothing else.
+fn host_and_port(place: &[u8]) -> Option<(Option<Address<'_>>, Option<u16>)> {
+    let (host, port) = place.rsplit_once_str(":")?;
+    let port = message::number(port).and_then(|p| u16::try_from(p).ok())?;
+    if host == b"unix" || (host.starts_with(b"unix(") && host.ends_with(b")")) {
+        return Some((Some(Address::Local), None));
+    }
+    let host = host.strip_prefix(b"[").and_then(|h| h.strip_suffix(b"]")).unwrap_or(host);
+    match Address::parse(host) {
+        Some(address @ Address::Ip(_)) => Some((Some(address), Some(port))),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::FORMAT;
+    use super::*;
+    use crate::decoder::detect;
     use crate::decoder::testing::shown;
 
+    const HEAD: &str = "2026-11-27 11:20:01.355 UTC [812] ";
+
     #[test]
-    fn lines_of_the_pooler() {
+    fn lines() {
         for (line, want) in [
             (
-                "2018-09-12 16:09:05.313 3394 LOG C-0x562376c014e0: shop/web@127.0.0.1:43866 login attempt: db=shop user=web tls=no",
-                "Other web?@127.0.0.1:43866/shop | - | - | Unknown session=C-0x562376c014e0",
+                "LOG C-0x55d0: appdb/u@10.1.0.7:40112 login attempt: db=appdb user=u tls=no",
+                "Other u?@10.1.0.7:40112/appdb | connect | - | Unknown session=C-0x55d0",
             ),
             (
-                "2026-11-22 02:05:17.641 UTC [7] LOG C-0x55: shop/web@[2001:db8::7]:43866 closing because: password authentication failed (age=0s)",
-                "LoginFailed web?@2001:db8::7:43866/shop | connect | - | Denied session=C-0x55",
+                "LOG C-0x55d0: appdb/u@[::1]:40112 closing because: client close request (age=8s)",
+                "Logout u@::1:40112/appdb | - | - | Unknown session=C-0x55d0",
             ),
             (
-                "2026-11-22 02:05:17.641 UTC [7] WARNING C-0x55: (nodb)/(nouser)@10.1.1.1:43866 pooler error: no such user: x@y",
-                "LoginFailed -@10.1.1.1:43866 | connect | - | Denied session=C-0x55",
+                "LOG C-0x55d0: appdb/u@unix(77):6432 closing because: client unexpected eof (age=8s)",
+                "Other u?@local/appdb | - | - | Unknown session=C-0x55d0",
             ),
             (
-                "2026-11-22 02:05:17.641 UTC [7] LOG C-0x55: shop/a@b c@10.1.1.1:43866 closing because: client close request (age=3s)",
-                "Other a@b c?@10.1.1.1:43866/shop | - | - | Unknown session=C-0x55",
+                "WARNING C-0x55d0: appdb/u@10.1.0.7:40112 pooler error: password authentication failed",
+                "LoginFailed u?@10.1.0.7:40112/appdb | - | - | Denied session=C-0x55d0",
             ),
             (
-                "2026-11-22 02:05:17.641 UTC [7] LOG S-0x55: shop/web@10.0.0.5:5432 new connection to server (from 10.0.0.9:44834)",
-                "Other -@-/shop | - | - | Unknown session=S-0x55",
+                "LOG C-0x55d0: (nodb)/(nouser)@10.1.0.7:40112 closing because: client_login_timeout (age=60s)",
+                "LoginFailed -@10.1.0.7:40112 | - | - | Denied session=C-0x55d0",
             ),
-            ("2026-11-22 02:05:17.641 UTC [7] LOG stats: 2 xacts/s, 3 queries/s", "Other -@- | - | - | Unknown"),
-            ("nonsense", "rejected: not a line of PgBouncer"),
-            ("2026-11-22 02:05:17.641 UTC [7] LOG C-0x55: no address", "rejected: not a line of PgBouncer"),
+            (
+                "LOG S-0x55d1: appdb/u@10.0.0.2:5432 new connection to server (from 10.0.0.1:51822)",
+                "Other u?@10.0.0.1:51822/appdb | - | - | Unknown session=S-0x55d1",
+            ),
+            (
+                "LOG C-0x1: d/x@10.9.9.9:1 closing because: client close request (age=1s)@10.1.0.7:5 login attempt: db=d user=x tls=no",
+                "Logout x?@10.9.9.9:1/d | - | - | Unknown session=C-0x1 SUSPECT",
+            ),
+            (
+                "LOG C-0x1: a/b/c@10.1.0.7:5 closing because: client close request (age=1s)",
+                "Logout -@10.1.0.7:5 | - | - | Unknown session=C-0x1 SUSPECT",
+            ),
+            (
+                "LOG C-0x1: a/b/c@10.1.0.7:5 login attempt: db=a/b user=c tls=no",
+                "Other c?@10.1.0.7:5/a/b | connect | - | Unknown session=C-0x1",
+            ),
+            (
+                "LOG C-0x1: (nodb)/no\n\tbody@10.1.0.7:5 login attempt: db=d\n\tb user=no\n\tbody tls=no",
+                "Other no\nbody?@10.1.0.7:5/d\nb | connect | - | Unknown session=C-0x1",
+            ),
+            ("LOG process up: PgBouncer 1.18.0, libevent 2.1.12-stable (epoll)", "Other -@- | - | - | Unknown"),
+            ("SOMETHING else", "rejected: not a line of pgbouncer"),
         ] {
-            assert_eq!(shown(&FORMAT, line.as_bytes()), [want], "{line}");
+            assert_eq!(shown(&FORMAT, format!("{HEAD}{line}\n").as_bytes()), [want], "{line}");
+        }
+    }
+
+    #[test]
+    fn older_heads_and_lines_without_one() {
+        let line = "2026-11-27 11:20:01.355 812 LOG C-0x5: a/u@10.1.0.7:5 closing because: client close request (age=8s)\n";
+        assert_eq!(shown(&FORMAT, line.as_bytes()), ["Logout u@10.1.0.7:5/a | - | - | Unknown session=C-0x5"]);
+        assert_eq!(detect(line.as_bytes(), &Options::default()).map(|(f, _)| f.name), Some("pgbouncer"));
+        assert_eq!(shown(&FORMAT, b"C-0x5: a/u@10.1.0.7:5 login attempt: db=a user=u tls=no\n"), ["rejected: not a line of pgbouncer"]);
+    }
+
+    #[test]
+    fn forged_names_never_name_a_token() {
+        // Names built of all that a line is made of: whatever they are, only a client that closes names a token, and then the right one.
+        let parts =
+            ["x", "/", "@10.9.9.9:1", " ", "closing because: client close request (age=1s)", "\u{1}", "login attempt: db=d user=x tls=no"];
+        let mut seed = 7u32;
+        for _ in 0..5_000 {
+            let mut name = |most: u32| {
+                (0..=most)
+                    .map(|_| {
+                        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        parts[(seed >> 8) as usize % parts.len()]
+                    })
+                    .collect::<String>()
+            };
+            let (database, user) = (name(3), name(5));
+            let line = format!("{HEAD}LOG C-0x5: {database}/{user}@10.1.0.7:5 closing because: client close request (age=8s)\n");
+            let [shown] = <[String; 1]>::try_from(shown(&FORMAT, line.as_bytes())).expect("one record");
+            let honest = format!("Logout {user}@10.1.0.7:5/{database} | - | - | Unknown session=C-0x5");
+            assert!(shown == honest || shown.contains("SUSPECT") || shown.contains("-@"), "{line}{shown}");
         }
     }
 }

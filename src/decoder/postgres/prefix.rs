@@ -32,12 +32,29 @@ pub const KNOWN: &[&str] = &[
     "%t [%p]: [%l-1] user=%u,db=%d,remote=%r ",
     "%t [%p]: [%l-1] user=%u,db=%d ",
     "%t [%p]: user=%u,db=%d ",
+    "%t [%p]: db=%d,user=%u,app=%a,client=%h ",
+    "%t [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p]: db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p] db=%d,user=%u,app=%a,client=%h ",
+    "%t [%p]: [%l-1] [%x] usr=%u,db=%d,appli=%a ",
+    "%m [%p] %h %q%u@%d ",
+    "%h %m [%p] %q%u@%d ",
     "%t [%p]: [%l-1] ",
     "%t [%p-%l] %q%u@%d ",
     "%t [%p] %q%u@%d ",
     "%t %u@%d %r [%p] ",
     "%t-%c-",
     "%t ",
+    // Within syslog, which has time and process already.
+    "db=%d,user=%u,app=%a,client=%h ",
+    "user=%u,db=%d,app=%a,client=%h ",
+    "user=%u,db=%d ",
+    "db=%d,user=%u ",
+    "[%p]: [%l-1] db=%d,user=%u ",
+    "[%p]: [%l-1] user=%u,db=%d ",
+    " sql_error_code = %e ",
+    "",
 ];
 
 /// Steps that one match may take: the fields of a hostile line can be split in very many ways.
@@ -228,7 +245,13 @@ impl Prefix {
         if lines.len() > 1 && !sample.ends_with(b"\n") {
             lines.pop(); // perhaps cut
         }
-        (lines.iter().filter(|l| self.find(l, 0).is_some()).count(), lines.len())
+        // Where the prefix is next to nothing, at least the blanks must be those of the server.
+        let plain = |line: &[u8], m: Match<'_>| self.tells_time() || line.get(..m.message).is_some_and(|head| head.ends_with(b":  "));
+        (lines.iter().filter(|l| self.find(l, 0).is_some_and(|m| plain(l, m))).count(), lines.len())
+    }
+
+    pub fn tells_time(&self) -> bool {
+        self.full.iter().any(|p| matches!(p, Piece::Field(Field::Time, _)))
     }
 
     /// The known prefix that matches most lines of the sample, with its score: of those that match about as many, the one that tells most,
@@ -238,6 +261,9 @@ impl Prefix {
         let mut told = 0;
         for text in KNOWN {
             let prefix = Prefix::compile(text);
+            if !prefix.tells_time() && best.1 > 0 {
+                break; // all after it are like it, and would take a part of a longer prefix for a name
+            }
             let (good, all) = prefix.score(sample);
             let tells = if good > 0 && prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
             let about = good * 100 >= best.1 * 97;
@@ -503,6 +529,15 @@ mod tests {
     fn a_line_full_of_separators_ends_in_bounded_time() {
         let line = format!("2026-11-22 02:05:17.355 UTC [980] {}", "@ ".repeat(5000));
         assert!(Prefix::compile("%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ").find(line.as_bytes(), 0).is_none());
+    }
+
+    #[test]
+    fn without_a_time_a_prefix_must_begin_as_it_says() {
+        let within = "[77]: [3-1] db=d,user=u LOG:  x\n[77]: [4-1] db=d,user=u LOG:  y\n";
+        assert_eq!(Prefix::detect(within.as_bytes()).0.text, "[%p]: [%l-1] db=%d,user=%u ");
+        for other in ["{\"a\":\"b@c\",\"text\":\"db=d,user=u LOG:  x\"}\n", "ERROR: of some program\n"] {
+            assert_eq!(Prefix::detect(other.as_bytes()).1, 0, "{other}");
+        }
     }
 
     #[test]

@@ -103,6 +103,19 @@ const WORDS: &[(&str, Severity)] = &[
     ("注意", S::Notice),
     ("信息", S::Info),
     ("比致命错误还过分的错误", S::Panic),
+    ("디버그", S::Debug),
+    ("손상", S::Panic),
+    ("调试", S::Debug),
+    // ka
+    ("ჟურნალი", S::Log),
+    ("შეცდომა", S::Error),
+    ("ფატალური", S::Fatal),
+    ("გაფრთხილება", S::Warning),
+    ("ინფორმაცია", S::Info),
+    ("პანიკა", S::Panic),
+    ("გამართვა", S::Debug),
+    // uk
+    ("НАЛАГОДЖЕННЯ", S::Debug),
 ];
 
 /// What a secondary line of a stderr record adds to its primary line.
@@ -203,6 +216,24 @@ const LABELS: &[(&str, Label)] = &[
     ("查询", Label::Query),
     ("上下文", Label::Context),
     ("位置", Label::Location),
+    ("내용", Label::Context),
+    ("역추적", Label::Backtrace),
+    ("バックトレース", Label::Backtrace),
+    // ka
+    ("ოპერატორი", Label::Statement),
+    ("დეტალები", Label::Detail),
+    ("მინიშნება", Label::Hint),
+    ("მოთხოვნა", Label::Query),
+    ("კონტექსტი", Label::Context),
+    ("მდებარეობა", Label::Location),
+    ("სტეკი", Label::Backtrace),
+    // fr, ru, uk
+    ("PILE D'APPEL", Label::Backtrace),
+    ("СТЕК", Label::Backtrace),
+    ("ВІДОМОСТІ", Label::Detail),
+    ("УКАЗІВКА", Label::Hint),
+    ("РОЗТАШУВАННЯ", Label::Location),
+    ("ВІДСТЕЖУВАТИ", Label::Backtrace),
 ];
 
 /// The severity of this word, `None` where no language has it.

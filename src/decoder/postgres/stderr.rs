@@ -18,10 +18,12 @@ use bumpalo::Bump;
 use super::choice::{Choice, Chosen};
 use super::csvlog::phase;
 use super::forgery::{FORGED, HOSTILE_NAME, NEARBY, Stderr};
-use super::message::{self, Fields, Phase, authorized};
+use super::message::{self, Fields, Phase, authorized, authorizes};
+use super::plan::Recent;
 use super::prefix::{Match, Prefix, Word};
 use super::session::{Session, Sessions};
 use super::severity::{Label, Severity};
+use super::translated::english;
 use crate::decoder::timestamp::{self, Timestamps};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Provenance, Time};
@@ -85,7 +87,9 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
     if good == 0 {
         return Guess::NO;
     }
-    Guess::new((95 * good / all.max(1)) as u8, format!("{good} of the first {all} lines begin with log_line_prefix '{}'", prefix.text))
+    // Only within an envelope is there a time.
+    let most = if prefix.tells_time() { 95 } else { 70 };
+    Guess::new((most * good / all.max(1)) as u8, format!("{good} of the first {all} lines begin with log_line_prefix '{}'", prefix.text))
 }
 
 struct StderrLog {
@@ -95,12 +99,20 @@ struct StderrLog {
     settled: bool,
     times: Timestamps,
     sessions: Sessions,
+    recent: Recent,
 }
 
 impl StderrLog {
     fn new(choice: Choice, options: &Options) -> Self {
         let (prefix, settled) = (choice.prefix(), choice.settled());
-        StderrLog { choice, prefix, settled, times: Timestamps::new(options.zone.clone()), sessions: Sessions::default() }
+        StderrLog {
+            choice,
+            prefix,
+            settled,
+            times: Timestamps::new(options.zone.clone()),
+            sessions: Sessions::default(),
+            recent: Recent::default(),
+        }
     }
 
     /// Takes over the choice of the framer; without one, each record tells by itself.
@@ -120,6 +132,7 @@ impl StderrLog {
 struct Parts<'a> {
     message: &'a [u8],
     context: bool,
+    detail: Option<&'a [u8]>,
     statement: Option<&'a [u8]>,
 }
 
@@ -137,7 +150,13 @@ impl Decoder for StderrLog {
             });
         };
         let Word::Primary(severity) = found.word else { return Decoded::Skip("secondary line without its record") };
-        let Some(time) = self.time(&found) else { return Decoded::Reject("unreadable time stamp") };
+        let Some(time) = self.time(&found, &record) else {
+            return Decoded::Reject(if found.fields.time.is_some() {
+                "unreadable time stamp"
+            } else {
+                "no time stamp, in the record or around it"
+            });
+        };
         let parts = if hostile {
             Parts { message: detab(record.bytes.get(found.message..).unwrap_or_default(), arena), ..Parts::default() }
         } else {
@@ -147,22 +166,22 @@ impl Decoder for StderrLog {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&(self.choice.save(), &self.sessions)).unwrap_or_default()
+        postcard::to_stdvec(&(self.choice.save(), &self.sessions, &self.recent)).unwrap_or_default()
     }
 
     fn restore(&mut self, state: &[u8]) {
-        if let Ok((chosen, sessions)) = postcard::from_bytes::<(Chosen, Sessions)>(state) {
+        if let Ok((chosen, sessions, recent)) = postcard::from_bytes::<(Chosen, Sessions, Recent)>(state) {
             self.choice.restore(&chosen);
             (self.prefix, self.settled) = (self.choice.prefix(), self.choice.settled());
-            self.sessions = sessions;
+            (self.sessions, self.recent) = (sessions, recent);
         }
     }
 }
 
 impl StderrLog {
-    /// Without a time in the prefix there is no event time.
-    fn time(&mut self, found: &Match<'_>) -> Option<Time> {
-        let text = found.fields.time?;
+    /// Without a time in the prefix the relay's is the only one.
+    fn time(&mut self, found: &Match<'_>, record: &Record<'_>) -> Option<Time> {
+        let Some(text) = found.fields.time else { return record.note.time };
         if found.fields.epoch { timestamp::epoch(text).ok() } else { self.times.parse(text).ok() }
     }
 
@@ -178,9 +197,12 @@ impl StderrLog {
         arena: &'a Bump,
     ) -> Event<'a> {
         let line = &found.fields;
-        let pid = line.pid.unwrap_or(0);
+        // Through syslog the process stands before the record.
+        let process = line.pid.or(record.note.pid);
+        let pid = process.unwrap_or(0);
         let known = self.sessions.get(pid);
         let (code, text) = code_and_message(line.code, parts.message);
+        let text = english(text, arena);
         let (remote, port) = line.remote.map_or((None, None), peer);
         let kept = |text: Option<&Vec<u8>>| text.map(|t| &*arena.alloc_slice_copy(t));
         // A name may hold what the prefix puts between its fields (`a@b`): the session knows where it ends.
@@ -201,12 +223,13 @@ impl StderrLog {
             database,
             address,
             port: port.or_else(|| known.and_then(|s| s.port)),
-            session: line.session.or_else(|| line.pid.map(|pid| arena.alloc_str(&pid.to_string()).as_bytes())),
+            session: line.session.or_else(|| process.map(|pid| arena.alloc_str(&pid.to_string()).as_bytes())),
             application: line.application.or_else(|| kept(known.and_then(|s| s.application.as_ref()))),
             severity,
             code,
             message: text,
             context: parts.context,
+            detail: parts.detail.map(|detail| english(detail, arena)),
             query: parts.statement,
             phase: match (line.tag, known) {
                 (Some(tag), _) => phase(tag, b""),
@@ -242,6 +265,7 @@ impl StderrLog {
             return event;
         }
         self.remember(pid, text, &fields, &event, authorisation);
+        self.recent.settle(&mut event, text);
         event
     }
 
@@ -257,7 +281,7 @@ impl StderrLog {
         database: Option<&[u8]>,
         authorisation: bool,
     ) -> Option<&'static str> {
-        let known = found.fields.pid.and_then(|pid| self.sessions.get(pid));
+        let known = found.fields.pid.or(record.note.pid).and_then(|pid| self.sessions.get(pid));
         let vouched = known.is_some_and(|s| s.established && s.user.as_deref() == user && s.database.as_deref() == database);
         match record.suspect {
             Some(NEARBY) if vouched && !authorisation => {}
@@ -351,6 +375,7 @@ impl StderrLog {
             match label {
                 None => parts.message = text,
                 Some(Label::Context) => parts.context = true,
+                Some(Label::Detail) => parts.detail = Some(text),
                 Some(Label::Statement) => parts.statement = Some(text),
                 Some(_) => {}
             }
@@ -372,7 +397,7 @@ fn stand_in(head: &[u8], user: &[u8], database: &[u8]) -> bool {
 /// A record that can stand before the session runs.
 fn starts_up(word: Word, message: &[u8]) -> bool {
     word != Word::Primary(Severity::Log)
-        || authorized(message).is_some()
+        || authorizes(message)
         || message.starts_with(b"connection authenticated: ")
         || message.starts_with(b"could not ")
 }
