@@ -7,18 +7,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::baseline::{Baseline, Reported};
-use crate::detect::{Case, DETECTORS, Fact, Finding, Mode, Settings, policy, rules};
-use crate::event::Time;
+use crate::baseline::fleet::Fleet;
+use crate::baseline::network::prefix_of;
+use crate::baseline::{Baseline, day_of};
+use crate::detect::{Case, Fact, Finding, Mode, Settings, policy, rules, unusual};
+use crate::event::{Kind, Time};
 use crate::observation::Observation;
 use crate::token::TokenId;
 
 /// Map from token to its place in the slab; a fixed seed, since the ids are hashes already.
 type Index = HashMap<TokenId, u32, foldhash::fast::FixedState>;
 
+/// A unit whose likelihood ratio is above 100 teaches nothing for a week, alerted or not.
+const QUARANTINE: f32 = 4.6;
+
 /// The baselines of one shard and the detectors that judge by them.
 pub struct Engine {
     settings: Arc<Settings>,
+    fleet: Fleet,
     index: Index,
     slab: Vec<(TokenId, Baseline)>,
     dirty: Vec<bool>,
@@ -27,7 +33,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(settings: Arc<Settings>) -> Self {
-        Engine { settings, index: Index::default(), slab: Vec::new(), dirty: Vec::new(), dirty_list: Vec::new() }
+        Engine { settings, fleet: Fleet::default(), index: Index::default(), slab: Vec::new(), dirty: Vec::new(), dirty_list: Vec::new() }
     }
 
     /// Swaps the settings; baselines stay as they are.
@@ -37,6 +43,7 @@ impl Engine {
 
     /// Puts a stored baseline back.
     pub fn load(&mut self, token: TokenId, baseline: Baseline) {
+        baseline.popularise(&mut self.fleet);
         match self.index.get(&token).and_then(|at| self.slab.get_mut(*at as usize)) {
             Some(entry) => entry.1 = baseline,
             None => {
@@ -85,22 +92,31 @@ impl Engine {
             None => self.insert(seen.token, Baseline::new(seen.time)),
         };
         let settings = &*self.settings;
+        let fleet = &mut self.fleet;
         let Some((_, baseline)) = self.slab.get_mut(at as usize) else { return };
         let mode = if baseline.mature(seen.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
+        let mut units = Default::default();
         if seen.acting {
-            baseline.open_day(seen.time);
+            fleet.reach(day_of(seen.time));
+            baseline.open_day(seen.time, fleet);
+            if seen.kind == Kind::Query {
+                baseline.volume.note(seen.time);
+            }
+            units = std::mem::take(&mut baseline.units);
         }
         let before = out.len();
-        let mut reported = Reported::default();
+        let mut quarantine = false;
         {
-            let case = Case { settings, baseline, seen, mode };
+            let case = Case { settings, fleet, baseline, seen, mode };
             policy::judge(&case, out);
-            for detector in DETECTORS {
-                out.extend((detector.judge)(&case, &mut reported));
+            if seen.acting {
+                let unit = units.of(seen.network.map(prefix_of), seen.client);
+                unusual::judge(&case, unit, out);
+                quarantine = unit.said != 0.0 || unit.score >= QUARANTINE;
             }
         }
         if !seen.rules.is_empty() {
-            rules::judge(settings, baseline, seen, mode, out);
+            rules::judge(settings, fleet, baseline, seen, mode, out);
         }
         for finding in out.get(before..).unwrap_or_default() {
             if let Fact::Policy(bit) = finding.fact
@@ -110,7 +126,8 @@ impl Engine {
             }
         }
         if seen.acting {
-            baseline.learn(seen, reported);
+            baseline.units = units;
+            baseline.learn(seen, quarantine, fleet);
         }
         if let Some(dirty) = self.dirty.get_mut(at as usize)
             && !*dirty
@@ -127,6 +144,16 @@ impl Engine {
         self.slab.push((token, baseline));
         self.dirty.push(false);
         at
+    }
+
+    /// What is known of all tokens together, for storing; `None` where it has not changed since the last call.
+    pub fn take_fleet(&mut self) -> Option<Vec<u8>> {
+        self.fleet.take_changed()
+    }
+
+    /// Puts back what [`Engine::take_fleet`] gave.
+    pub fn load_fleet(&mut self, stored: &[u8]) {
+        self.fleet.load(stored);
     }
 
     /// Hands out every baseline that has changed since the last call, in a fixed order, and marks it clean.

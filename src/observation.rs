@@ -93,6 +93,12 @@ pub struct Observation {
     pub client: Option<WordId>,
     pub database: Option<WordId>,
     pub shape: Option<WordId>,
+    /// The shape without its names.
+    pub skeleton: Option<WordId>,
+    /// Every object is part of the system catalogs.
+    pub catalog: bool,
+    /// An object of this name may hold what people must not see: cards, salaries, health.
+    pub sensitive: bool,
     pub scopes: SmallVec<[Scope; 2]>,
     pub violations: Violations,
     /// Rules whose conditions on this event hold, by index; thresholds and novelty are judged by the engine.

@@ -255,6 +255,9 @@ impl Attributor {
             client: event.client.filter(|c| !c.is_empty()).map(|client| self.client_of(client)),
             database: event.database.filter(|d| !d.is_empty()).map(|database| self.word_of(database)),
             shape: meaning.shape.as_ref().map(|s| s.id),
+            skeleton: meaning.shape.as_ref().map(|s| s.skeleton),
+            catalog: !meaning.scopes.is_empty() && meaning.scopes.iter().all(|(_, _, name)| catalog(name.text(meaning.shape.as_deref()))),
+            sensitive: meaning.scopes.iter().any(|(_, _, name)| sensitive(name.text(meaning.shape.as_deref()))),
             scopes,
             violations,
             rules,
@@ -342,6 +345,38 @@ impl<'e> Name<'e> {
             Name::Shape(at) => shape.and_then(|s| s.objects.get(at)).map_or("", |o| &*o.name),
         }
     }
+}
+
+/// Parts of the names of tables that hold what must not be seen by just anybody.
+const SENSITIVE: [&str; 16] = [
+    "card",
+    "salar",
+    "payroll",
+    "pii",
+    "health",
+    "medical",
+    "diagnos",
+    "patient",
+    "iban",
+    "bank_account",
+    "ssn",
+    "passport",
+    "tax_id",
+    "credit",
+    "biometric",
+    "confidential",
+];
+
+/// Schemas of the system catalogs.
+const CATALOGS: [&str; 6] = ["information_schema.", "pg_catalog.", "pg_", "mysql.", "performance_schema.", "sys."];
+
+fn catalog(name: &str) -> bool {
+    CATALOGS.iter().any(|schema| name.starts_with(schema))
+}
+
+fn sensitive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SENSITIVE.iter().any(|part| name.contains(part))
 }
 
 fn make_room<K, V>(cache: &mut Cache<K, V>) {

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct TokenId(pub u128);
 
 impl TokenId {
+    /// No token: under this id the store keeps what is known of all of them together.
+    pub const FLEET: TokenId = TokenId(0);
+
     pub fn of(name: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("tokenwatch token v1");
         hasher.update(name);

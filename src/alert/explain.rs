@@ -150,6 +150,33 @@ impl Explainer<'_> {
                     ask,
                 )
             }
+            Fact::Unpopular => {
+                (format!("a network that no other token uses{place}: {act}"), "networks that several tokens share".to_owned(), ask)
+            }
+            Fact::NewOperation { operation } => (format!("first {operation} at all{place}: {act}"), format!("never {history}"), ask),
+            Fact::Sensitive { object } => {
+                (format!("first look at {}, which sounds sensitive{place}", self.dictionary.word(*object)), format!("never {history}"), ask)
+            }
+            Fact::NewStatement { count, unheard_of } => {
+                let what = if *count == 1 {
+                    "a statement that it never sent".to_owned()
+                } else {
+                    format!("{count} statements that it never sent")
+                };
+                let who = if *unheard_of { ", of a kind that nobody sends" } else { "" };
+                (format!("{what}{who}{place}: {act}"), format!("the statements of its programs {history}"), ask)
+            }
+            Fact::Denied { objects } => {
+                let what = if *objects == 1 { "was refused an object".to_owned() } else { format!("was refused {objects} objects") };
+                (format!("{what}{place}: {act}"), format!("hardly ever {history}"), ask)
+            }
+            Fact::Errors { count } => (format!("{count} new statements failed{place}: {act}"), format!("hardly ever {history}"), ask),
+            Fact::Concurrent { other } => {
+                (format!("used{place} within ten minutes of {}: {act}", self.prefix(*other)), format!("one place at a time {history}"), ask)
+            }
+            Fact::Dormant { days, longest } => {
+                (format!("used after {days} days of silence{place}: {act}"), format!("at most {longest} days of silence {history}"), ask)
+            }
             Fact::UnusualHour { hour, usual } => {
                 let hours: Vec<String> = (0..24).filter(|h| usual & (1 << h) != 0).map(|h: u32| format!("{h:02}")).collect();
                 (format!("used at {hour:02} h UTC: {act}{place}"), format!("hours {} UTC {history}", hours.join(" ")), ask)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::explain::{Explainer, source_of};
-use super::{Alert, Finding, Severity};
+use super::{Alert, Finding, Severity, family};
 use crate::detect;
 use crate::event::Time;
 use crate::token::TokenId;
@@ -199,7 +199,12 @@ fn refresh(alert: &mut Alert, explainer: &Explainer<'_>) {
     let beyond = detectors.iter().any(|d| d == "new_scope" || d == "policy.scope" || d.starts_with("rule."));
     let raised = if elsewhere && beyond { next(worst) } else { worst };
     alert.severity = alert.severity.max(raised);
-    alert.confidence = combined(alert.findings.iter().map(|f| f.confidence));
+    let mut families: BTreeMap<&str, u8> = BTreeMap::new();
+    for finding in &alert.findings {
+        let surest = families.entry(family(&finding.detector)).or_default();
+        *surest = finding.confidence.max(*surest);
+    }
+    alert.confidence = combined(families.into_values());
     let score: f64 = alert.findings.iter().map(|f| f.score).fold(0.0, f64::max);
     alert.score = (score * 100.0).round() / 100.0;
     alert.detectors = detectors;

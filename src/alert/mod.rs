@@ -12,6 +12,16 @@ pub mod gap;
 pub mod group;
 pub mod share;
 
+/// What a detector looks at: those that look at the same thing are one witness, however many speak.
+pub fn family(detector: &str) -> &str {
+    match detector {
+        "new_address" | "unpopular_network" | "concurrent_use" => "new_network",
+        "new_operation" | "new_statement" | "sensitive_object" | "errors" => "new_scope",
+        "dormant" => "unusual_hour",
+        other => other,
+    }
+}
+
 /// Where a record that proves a finding stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -10,28 +10,24 @@ use crate::event::{Kind, Operation, Outcome, Time};
 use crate::observation::{Network, Observation, Scope};
 use crate::token::WordId;
 
+pub mod fleet;
 pub mod network;
 pub mod surprise;
+pub mod unit;
 pub mod usual;
+pub mod volume;
 pub mod window;
 
+use fleet::{Fleet, Kindred, Schedule, Thing};
 use network::{Prefix, prefix_of};
-use surprise::Innovations;
+use surprise::History;
+use unit::{Odds, Units};
 use usual::Usual;
+use volume::Volume;
 use window::Window;
 
 /// Layout of the stored record; a record of another layout is dropped and learned anew.
-pub const LAYOUT: u8 = 1;
-
-/// Pooled probability that a token shows a new value of a feature on an active day.
-pub mod hazard {
-    pub const NETWORK: f64 = 0.01;
-    pub const ADDRESS: f64 = 0.03;
-    pub const CLIENT: f64 = 0.01;
-    pub const SCOPE: f64 = 0.03;
-    pub const HOUR: f64 = 0.05;
-    pub const RATE: f64 = 0.02;
-}
+pub const LAYOUT: u8 = 2;
 
 /// An object and the operation applied to it, as one key: the object in the upper half.
 pub fn scope_key(scope: Scope) -> u128 {
@@ -48,32 +44,45 @@ pub fn scope_operation(key: u128) -> Operation {
     Operation::ALL.get((key & 0xff) as usize).map_or(Operation::Unknown, |(op, _)| *op)
 }
 
+/// A [`scope_key`] in 64 bits, for the fleet's counts.
+pub fn short_scope(key: u128) -> u64 {
+    (key >> 64) as u64 ^ (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The class of what an observation did; `None` where that is unknown.
+pub fn class_of(seen: &Observation) -> Option<Class> {
+    Some(match seen.operation {
+        Operation::Select if seen.catalog => Class::Catalog,
+        Operation::Select | Operation::Explain | Operation::Show => Class::Read,
+        Operation::Insert | Operation::Update | Operation::Delete | Operation::Merge | Operation::Call => Class::Change,
+        Operation::Create | Operation::Alter => Class::Definition,
+        Operation::Grant | Operation::Revoke => Class::Privilege,
+        Operation::Copy => Class::Bulk,
+        Operation::Drop | Operation::Truncate => Class::Removal,
+        _ => return None,
+    })
+}
+
 /// Days since 1970 as the record keeps them; dates before count as day 0.
 pub fn day_of(time: Time) -> u16 {
     u16::try_from(time.day().max(0)).unwrap_or(u16::MAX)
 }
 
-/// Queries per hour: the running hour and the busiest one so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rate {
-    hour: i64,
-    pub count: u32,
-    /// The busiest hour of the past; one hour raises it at most fourfold.
-    pub record: u32,
-    pub reported: bool,
+/// Kinds of operations that a token does or does not do at all, the more telling the later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Class {
+    Read,
+    Change,
+    Definition,
+    Catalog,
+    Privilege,
+    Bulk,
+    Removal,
 }
 
-impl Rate {
-    fn note(&mut self, time: Time) {
-        let hour = time.0.div_euclid(Time::HOUR);
-        if hour > self.hour {
-            let capped = if self.record == 0 { self.count } else { self.count.min(self.record.saturating_mul(4)) };
-            self.record = self.record.max(capped);
-            *self = Rate { hour, count: 0, record: self.record, reported: false };
-        }
-        self.count = self.count.saturating_add(1);
-    }
-}
+/// Number of [`Class`]es.
+pub const CLASSES: usize = 7;
 
 /// What one rule remembers of one token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,6 +92,26 @@ pub struct RuleMemory {
     /// Day on which the token last did what the rule describes.
     pub last_day: u16,
     pub window: Window,
+}
+
+/// Notes a value, and tells the fleet when the token has adopted it or had to forget one.
+fn adopt<K: Copy + Eq, const N: usize>(
+    set: &mut Usual<K, N>,
+    key: K,
+    day: u16,
+    quarantine: bool,
+    fleet: &mut Fleet,
+    thing: impl Fn(K) -> (Thing, u64),
+) {
+    let report = quarantine && !set.known(key, day);
+    let second = set.note(key, day, report, &mut |gone| {
+        let (thing, key) = thing(gone);
+        fleet.abandon(thing, key);
+    });
+    if second {
+        let (thing, key) = thing(key);
+        fleet.adopt(thing, key);
+    }
 }
 
 /// All that is remembered of one token.
@@ -103,29 +132,22 @@ pub struct Baseline {
     pub hours: [u16; 24],
     /// Hours used today, a bit each.
     pub hours_today: u32,
-    pub rate: Rate,
+    pub shapes: Usual<WordId, 8>,
+    pub skeletons: Usual<WordId, 4>,
+    /// Last day on which each class of operations was used; 0: never.
+    pub classes: [u16; CLASSES],
+    pub volume: Volume,
     pub rules: SmallVec<[RuleMemory; 1]>,
-    pub new_network: Innovations,
-    pub new_address: Innovations,
-    pub new_client: Innovations,
-    pub new_scope: Innovations,
-    pub new_hour: Innovations,
-    pub new_rate: Innovations,
+    pub history: History,
+    pub units: Units,
+    /// The networks that were used last, and when.
+    pub recent: SmallVec<[(Prefix, Time); 2]>,
+    /// The longest silences between active days, in days.
+    pub silences: [u8; 4],
+    /// Days of silence before today.
+    pub silence: u8,
     /// Until when a broken limit of the inventory counts as reported, in the order of the detector's table.
     pub policy_quiet: [Time; 6],
-    /// The hour whose unusual use was reported last, as hours since 1970.
-    pub hour_reported: i64,
-}
-
-/// Which values of an observation an alert has just named as new.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reported {
-    pub network: bool,
-    pub address: bool,
-    pub client: bool,
-    pub scope: bool,
-    pub hour: bool,
-    pub rate: bool,
 }
 
 impl Baseline {
@@ -143,16 +165,17 @@ impl Baseline {
             scopes: Usual::default(),
             hours: [0; 24],
             hours_today: 0,
-            rate: Rate::default(),
+            shapes: Usual::default(),
+            skeletons: Usual::default(),
+            classes: [0; CLASSES],
+            volume: Volume::default(),
             rules: SmallVec::new(),
-            new_network: Innovations::default(),
-            new_address: Innovations::default(),
-            new_client: Innovations::default(),
-            new_scope: Innovations::default(),
-            new_hour: Innovations::default(),
-            new_rate: Innovations::default(),
+            history: History::default(),
+            units: Units::default(),
+            recent: SmallVec::new(),
+            silences: [0; 4],
+            silence: 0,
             policy_quiet: [Time(i64::MIN); 6],
-            hour_reported: 0,
         }
     }
 
@@ -164,74 +187,118 @@ impl Baseline {
     }
 
     /// Moves on to the day of `time`. Late events belong to the day that is open.
-    pub fn open_day(&mut self, time: Time) {
+    pub fn open_day(&mut self, time: Time, fleet: &mut Fleet) {
         let day = day_of(time);
         if self.active_days == 0 {
             self.active_days = 1;
             self.day = day;
         } else if day > self.day {
+            let (levels, score, alerted) = self.units.most();
+            let kind = self.kind();
+            self.history.close(&levels, |feature| fleet.hazard(feature, kind));
+            fleet.close(kind, &levels, score, alerted);
+            self.units.clear();
+            self.volume.next_day();
+            self.silence = u8::try_from(day.saturating_sub(self.day)).unwrap_or(u8::MAX);
+            // What was the longest silence until now is what today's is compared with; it counts from tomorrow on.
+            if let Some(shortest) = self.silences.iter_mut().min().filter(|shortest| **shortest < self.silence) {
+                *shortest = self.silence;
+            }
             self.day = day;
             self.active_days = self.active_days.saturating_add(1);
             self.hours_today = 0;
-            self.new_network.next_day(hazard::NETWORK);
-            self.new_address.next_day(hazard::ADDRESS);
-            self.new_client.next_day(hazard::CLIENT);
-            self.new_scope.next_day(hazard::SCOPE);
-            self.new_hour.next_day(hazard::HOUR);
-            self.new_rate.next_day(hazard::RATE);
         }
     }
 
-    /// Takes one observation in. Values of the first active day are no innovations: everything is new on it.
-    pub fn learn(&mut self, seen: &Observation, reported: Reported) {
+    /// Probabilities of the levels of each feature for this token today.
+    pub fn odds(&self, fleet: &Fleet) -> Odds {
+        let kind = self.kind();
+        self.history.odds(|feature| fleet.hazard(feature, kind))
+    }
+
+    /// Age and working hours: tokens of the same kind are compared with each other.
+    fn kind(&self) -> Kindred {
+        let schedule = match self.hours.iter().filter(|days| **days > 0).count() {
+            0..=3 => Schedule::Batch,
+            4..=16 => Schedule::People,
+            _ => Schedule::AlwaysOn,
+        };
+        Kindred { active_days: self.active_days, schedule }
+    }
+
+    /// Takes one observation in. `quarantine`: what it shows for the first time today is not to be learned soon.
+    pub fn learn(&mut self, seen: &Observation, quarantine: bool, fleet: &mut Fleet) {
         let day = day_of(seen.time).max(self.day);
         self.last_seen = self.last_seen.max(seen.time);
         self.events = self.events.saturating_add(1);
-        let settled = self.active_days > 1;
         if let Some(network) = seen.network {
             let address = network::key(network);
             let prefix = prefix_of(network);
-            if settled && self.addresses.standing(address, day) == usual::Standing::Novel {
-                self.new_address.note();
-            }
-            if settled && self.networks.standing(prefix, day) == usual::Standing::Novel {
-                self.new_network.note();
-            }
-            self.addresses.note(address, day, reported.address);
-            self.networks.note(prefix, day, reported.network);
+            self.addresses.note(address, day, quarantine && !self.addresses.known(address, day), &mut |_| {});
+            adopt(&mut self.networks, prefix, day, quarantine, fleet, |prefix| (Thing::Network, prefix.short()));
+            self.note_recent(prefix, seen.time);
         }
         if let Some(client) = seen.client {
-            if settled && self.clients.standing(client, day) == usual::Standing::Novel {
-                self.new_client.note();
-            }
-            self.clients.note(client, day, reported.client);
+            adopt(&mut self.clients, client, day, quarantine, fleet, |client| (Thing::Client, client.0));
         }
         // What was refused is not part of what a token does.
         if seen.kind == Kind::Query && seen.outcome != Outcome::Denied {
             for scope in &seen.scopes {
-                let key = scope_key(*scope);
-                if settled && self.scopes.standing(key, day) == usual::Standing::Novel {
-                    self.new_scope.note();
+                adopt(&mut self.scopes, scope_key(*scope), day, quarantine, fleet, |key| (Thing::Scope, short_scope(key)));
+            }
+            if let Some(shape) = seen.shape {
+                adopt(&mut self.shapes, shape, day, quarantine, fleet, |shape| (Thing::Shape, shape.0));
+            }
+            if let Some(skeleton) = seen.skeleton {
+                adopt(&mut self.skeletons, skeleton, day, quarantine, fleet, |skeleton| (Thing::Skeleton, skeleton.0));
+            }
+            if let Some(class) = class_of(seen)
+                && let Some(last) = self.classes.get_mut(class as usize)
+            {
+                if *last == 0 {
+                    fleet.adopt(Thing::Operation, class as u64);
                 }
-                self.scopes.note(key, day, reported.scope);
+                *last = day.max(1);
             }
         }
         let bit = 1 << seen.time.hour();
         if self.hours_today & bit == 0 {
             self.hours_today |= bit;
             if let Some(days) = self.hours.get_mut(usize::from(seen.time.hour())) {
-                if settled && *days == 0 {
-                    self.new_hour.note();
-                }
                 *days = days.saturating_add(1);
             }
         }
-        if reported.hour {
-            self.hour_reported = seen.time.0.div_euclid(Time::HOUR);
+    }
+
+    fn note_recent(&mut self, prefix: Prefix, now: Time) {
+        if let Some((_, time)) = self.recent.iter_mut().find(|(known, _)| *known == prefix) {
+            *time = now.max(*time);
+            return;
         }
-        if seen.kind == Kind::Query {
-            self.rate.note(seen.time);
-            self.rate.reported |= reported.rate;
+        if self.recent.len() >= 4
+            && let Some(oldest) = self.recent.iter().enumerate().min_by_key(|(_, (_, time))| *time).map(|(at, _)| at)
+        {
+            self.recent.remove(oldest);
+        }
+        self.recent.push((prefix, now));
+    }
+
+    /// Tells the fleet of what this token has adopted, after it was put back.
+    pub fn popularise(&self, fleet: &mut Fleet) {
+        let mut tell = |thing, key, first, last| {
+            if last > first {
+                fleet.adopt(thing, key);
+            }
+        };
+        self.networks.iter().for_each(|e| tell(Thing::Network, e.key.short(), e.first_day, e.last_day));
+        self.clients.iter().for_each(|e| tell(Thing::Client, e.key.0, e.first_day, e.last_day));
+        self.scopes.iter().for_each(|e| tell(Thing::Scope, short_scope(e.key), e.first_day, e.last_day));
+        self.shapes.iter().for_each(|e| tell(Thing::Shape, e.key.0, e.first_day, e.last_day));
+        self.skeletons.iter().for_each(|e| tell(Thing::Skeleton, e.key.0, e.first_day, e.last_day));
+        for (class, day) in self.classes.iter().enumerate() {
+            if *day > 0 {
+                fleet.adopt(Thing::Operation, class as u64);
+            }
         }
     }
 

@@ -52,6 +52,11 @@ pub fn prefix_of(network: Network) -> Prefix {
 }
 
 impl Prefix {
+    /// 64 bits of it, for the fleet's counts.
+    pub fn short(self) -> u64 {
+        (self.0 >> 64) as u64 ^ (self.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     /// The network's first address (or the name), for display.
     pub fn network(self) -> Network {
         of_key(self.0)

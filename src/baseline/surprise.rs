@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::unit::{FEATURES, Odds};
+
 /// Shape and rate of the prior: tokens differ by an order of magnitude.
 pub const A0: f64 = 0.5;
 
@@ -19,36 +21,46 @@ pub fn probability(pi: f64, a0: f64, observed: f64, expected: f64) -> f64 {
     1.0 - libm::pow(1.0 + pi / (a0 + expected), -(a0 + observed))
 }
 
-/// Days on which a token showed something new of one feature, observed and expected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Innovations {
-    observed: f32,
-    expected: f32,
-    /// Today already counted as an innovation.
-    today: bool,
+/// Least probability of a level: nothing is so strange that it never happens.
+const FLOOR: f64 = 2e-6;
+
+/// How often a token showed each level of each feature, observed and expected.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    observed: [[f32; 4]; FEATURES],
+    expected: [[f32; 4]; FEATURES],
 }
 
-impl Innovations {
-    /// Closes an active day: what is old weighs less, and one more day could have shown something new.
-    pub fn next_day(&mut self, pi: f64) {
+impl History {
+    /// Closes an active day with these levels: what is old weighs less, and one more day could have shown something new.
+    pub fn close(&mut self, levels: &[u8; FEATURES], hazard: impl Fn(usize) -> [f64; 4]) {
         let keep = libm::pow(0.5, 1.0 / HALF_LIFE);
-        self.observed = (f64::from(self.observed) * keep) as f32;
-        self.expected = (f64::from(self.expected) * keep + pi) as f32;
-        self.today = false;
-    }
-
-    /// A new value was seen; counts once a day.
-    pub fn note(&mut self) {
-        if !self.today {
-            self.observed += 1.0;
-            self.today = true;
+        for (feature, ((observed, expected), level)) in self.observed.iter_mut().zip(&mut self.expected).zip(levels).enumerate() {
+            for (at, ((observed, expected), pi)) in observed.iter_mut().zip(expected).zip(hazard(feature)).enumerate() {
+                *observed = (f64::from(*observed) * keep + f64::from(u8::from(usize::from(*level) > at))) as f32;
+                *expected = (f64::from(*expected) * keep + pi) as f32;
+            }
         }
     }
 
-    /// Probability that today shows a new value, as known before today.
-    pub fn probability(&self, pi: f64) -> f64 {
-        let observed = f64::from(self.observed) - if self.today { 1.0 } else { 0.0 };
-        probability(pi, A0, observed.max(0.0), f64::from(self.expected))
+    /// The probabilities of the levels 0 to 4 today.
+    pub fn odds(&self, hazard: impl Fn(usize) -> [f64; 4]) -> Odds {
+        let mut odds = [[0.0; 5]; FEATURES];
+        for (feature, ((observed, expected), place)) in self.observed.iter().zip(&self.expected).zip(&mut odds).enumerate() {
+            let mut at_least = [1.0; 6];
+            for (at, ((observed, expected), pi)) in observed.iter().zip(expected).zip(hazard(feature)).enumerate() {
+                let below = at_least.get(at).copied().unwrap_or(1.0);
+                if let Some(next) = at_least.get_mut(at + 1) {
+                    *next = probability(pi, A0, f64::from(*observed), f64::from(*expected)).min(below);
+                }
+            }
+            at_least[5] = 0.0;
+            for (level, q) in place.iter_mut().enumerate() {
+                let (this, next) = (at_least.get(level).copied().unwrap_or(0.0), at_least.get(level + 1).copied().unwrap_or(0.0));
+                *q = (this - next).max(FLOOR);
+            }
+        }
+        odds
     }
 }
 
@@ -71,13 +83,17 @@ mod tests {
 
     #[test]
     fn a_noisy_token_surprises_less() {
-        let (mut noisy, mut still) = (Innovations::default(), Innovations::default());
+        let hazard = |_| [0.01, 0.005, 0.002, 0.001];
+        let (mut noisy, mut still) = (History::default(), History::default());
         for _ in 0..14 {
-            noisy.next_day(0.01);
-            still.next_day(0.01);
-            noisy.note();
+            noisy.close(&[2; FEATURES], hazard);
+            still.close(&[0; FEATURES], hazard);
         }
-        assert!(noisy.probability(0.01) > 0.1);
-        assert!(still.probability(0.01) < 0.01);
+        assert!(noisy.odds(hazard)[0][2] > 0.1);
+        assert!(still.odds(hazard)[0][2] < 0.01);
+        for odds in [noisy.odds(hazard), still.odds(hazard)] {
+            let sum: f64 = odds[0].iter().sum();
+            assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+        }
     }
 }

@@ -66,11 +66,37 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
         }
     }
 
-    /// Counts one use. `report`: an alert has just named this value as new.
-    pub fn note(&mut self, key: K, day: u16, report: bool) {
+    /// Was used before this day, and within the last 90 days.
+    pub fn known(&self, key: K, day: u16) -> bool {
+        self.0.iter().any(|e| e.key == key && e.first_day < day && day.saturating_sub(e.last_day) <= EXPIRY_DAYS)
+    }
+
+    /// The day of the first use, where it is remembered.
+    pub fn first_day(&self, key: K) -> Option<u16> {
+        self.0.iter().find(|e| e.key == key).map(|e| e.first_day)
+    }
+
+    /// Was ever used, today included, and is remembered.
+    pub fn met(&self, key: K) -> bool {
+        self.0.iter().any(|e| e.key == key)
+    }
+
+    /// The most used values of the days before this one, for explanations.
+    pub fn top_before(&self, day: u16, most: usize) -> Vec<Entry<K>> {
+        let mut all = self.top(usize::MAX);
+        all.retain(|e| e.first_day < day);
+        all.truncate(most);
+        all
+    }
+
+    /// Counts one use; `true` where this is the second day on which the value is used. `forgotten` is told of a value used on several
+    /// days that had to make room. `report`: an alert has just named this value as new.
+    pub fn note(&mut self, key: K, day: u16, report: bool, forgotten: &mut dyn FnMut(K)) -> bool {
+        let mut second = false;
         if let Some(at) = self.0.iter().position(|e| e.key == key) {
             if let Some(e) = self.0.get_mut(at) {
                 let expired = day.saturating_sub(e.last_day) > EXPIRY_DAYS;
+                second = e.first_day == e.last_day && day > e.last_day;
                 e.count = e.count.saturating_add(1);
                 e.last_day = e.last_day.max(day);
                 if report {
@@ -83,15 +109,19 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
             if at > 0 && self.0.get(at).map(|e| e.count) > self.0.get(at - 1).map(|e| e.count) {
                 self.0.swap(at, at - 1);
             }
-            return;
+            return second;
         }
         if self.0.len() >= MOST {
             let oldest = self.0.iter().enumerate().min_by_key(|(i, e)| (e.last_day, e.count, *i)).map(|(i, _)| i);
             if let Some(oldest) = oldest {
-                self.0.remove(oldest);
+                let gone = self.0.remove(oldest);
+                if gone.last_day > gone.first_day {
+                    forgotten(gone.key);
+                }
             }
         }
         self.0.push(Entry { key, count: 1, first_day: day, last_day: day, reported: if report { day } else { 0 } });
+        false
     }
 
     /// The most used usual values, for explanations.
@@ -118,17 +148,17 @@ mod tests {
     fn a_reported_value_becomes_usual_after_seven_days() {
         let mut set: Usual<u64, 4> = Usual::default();
         assert_eq!(set.standing(7, 100), Standing::Novel);
-        set.note(7, 100, true);
+        set.note(7, 100, true, &mut |_| {});
         assert_eq!(set.standing(7, 101), Standing::Reported);
         assert_eq!(set.standing(7, 107), Standing::Usual);
-        set.note(7, 107, false);
+        set.note(7, 107, false, &mut |_| {});
         assert_eq!(set.standing(7, 108), Standing::Usual);
     }
 
     #[test]
     fn a_value_unused_for_ninety_days_is_new_again() {
         let mut set: Usual<u64, 4> = Usual::default();
-        set.note(1, 10, false);
+        set.note(1, 10, false, &mut |_| {});
         assert_eq!(set.standing(1, 100), Standing::Usual);
         assert_eq!(set.standing(1, 101), Standing::Novel);
     }
@@ -137,7 +167,7 @@ mod tests {
     fn it_stays_bounded_and_drops_the_value_seen_longest_ago() {
         let mut set: Usual<u64, 4> = Usual::default();
         for i in 0..2 * MOST as u64 {
-            set.note(i, 100 + (i / 100) as u16, false);
+            set.note(i, 100 + (i / 100) as u16, false, &mut |_| {});
         }
         assert_eq!(set.len(), MOST);
         assert_eq!(set.standing(0, 110), Standing::Novel);

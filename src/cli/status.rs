@@ -8,6 +8,7 @@ use super::{ConfigArg, Failure, count};
 use crate::position::Position;
 use crate::runtime::rulebook::Rulebook;
 use crate::store::{AlertFilter, Store, StoreError};
+use crate::token::TokenId;
 
 /// Positions, tokens, alerts and the outbox.
 #[derive(Debug, Args)]
@@ -28,7 +29,7 @@ pub fn run(command: Status) -> Result<(), Failure> {
 fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreError> {
     let checkpoints = store.load_checkpoints()?;
     let mut tokens = 0u64;
-    store.load_baselines(&mut |_, _| tokens += 1)?;
+    store.load_baselines(&mut |token, _| tokens += u64::from(token != TokenId::FLEET))?;
     let alerts = store.alerts(&AlertFilter { limit: 5, ..AlertFilter::default() })?;
     let outbox = store.outbox_counts()?;
     let gaps = store.gaps(5)?;

@@ -193,7 +193,11 @@ fn describe(line: &Line, shard: &Shard, dictionary: &Dictionary) -> String {
     section("clients", b.clients.top(10).iter().map(|e| (dictionary.word(e.key).to_string(), e.count)).collect());
     section("scope", b.scopes.top(30).iter().map(|e| (explainer.scope(e.key), e.count)).collect());
     let hours: Vec<String> = b.hours.iter().enumerate().filter(|(_, n)| **n > 0).map(|(h, _)| format!("{h:02}")).collect();
-    out.push_str(&format!("  hours     {} UTC\n  busiest   {} queries in an hour\n", hours.join(" "), b.rate.record.max(b.rate.count)));
+    out.push_str(&format!(
+        "  hours     {} UTC\n  busiest   {} queries in an hour\n",
+        hours.join(" "),
+        b.volume.hour.record().max(b.volume.hour.count)
+    ));
     out
 }
 

@@ -1,22 +1,23 @@
 //! Client software that this token never used. The client names itself, so this is a hint and never more than that.
 
 use super::{Case, Detector, Fact, Finding};
-use crate::baseline::usual::Standing;
-use crate::baseline::{Reported, hazard};
+use crate::baseline::fleet::Thing;
+use crate::baseline::unit::Unit;
 use crate::severity::Severity;
 
-pub const NEW_CLIENT: Detector = Detector { name: "new_client", about: "client software that the token never used", judge: new_client };
+pub const NEW_CLIENT: Detector = Detector { name: "new_client", about: "client software that the token never used", level, find };
 
-fn new_client(case: &Case<'_>, reported: &mut Reported) -> Option<Finding> {
-    let client = case.seen.client?;
+/// 3: used by three other tokens; 4: by fewer.
+fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
+    let Some(client) = case.seen.client else { return 0 };
     let known = &case.baseline.clients;
-    if !case.judged() || known.is_empty() || known.standing(client, case.day()) != Standing::Novel {
-        return None;
+    if known.is_empty() || known.known(client, case.day()) {
+        return 0;
     }
-    let bound = case.baseline.new_client.probability(hazard::CLIENT);
-    if bound > case.settings.gate {
-        return None;
-    }
-    reported.client = true;
-    Some(case.finding("new_client", Severity::Low, 40, bound, Fact::NewClient { usual: known.top(3) }).with_attack(&["T1078"]))
+    if case.fleet.users(Thing::Client, client.0) >= 3 { 3 } else { 4 }
+}
+
+fn find(case: &Case<'_>, _: &Unit) -> Option<Finding> {
+    let fact = Fact::NewClient { usual: case.baseline.clients.top_before(case.day(), 3) };
+    Some(case.finding("new_client", Severity::Low, 40, 0.0, fact).with_attack(&["T1078"]))
 }

@@ -3,8 +3,7 @@
 //! **Adding a detector = one file here and one line in [`DETECTORS`].** A detector is a pure function; what it needs to remember is
 //! part of the baseline and is learned there, after all detectors have judged.
 //!
-//! These detectors judge each feature by itself. They fire on a new value only of a token that seldom shows one (see
-//! [`crate::baseline::surprise`] and [`Settings::gate`]).
+//! A detector gives a level of surprise; [`unusual`] weighs the levels together and decides whether they are worth an alert.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::borrow::Cow;
@@ -13,15 +12,20 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::baseline::Baseline;
+use crate::baseline::fleet::Fleet;
 use crate::baseline::network::Prefix;
+use crate::baseline::unit::{FEATURES, Unit};
 use crate::baseline::usual::Entry;
-use crate::baseline::{Baseline, Reported};
 use crate::event::{Operation, Time};
 use crate::observation::{Network, Observation, Violations};
 use crate::severity::Severity;
 use crate::token::WordId;
 
 pub mod client;
+pub mod concurrent;
+pub mod denied;
+pub mod dormant;
 pub mod hours;
 pub mod network;
 pub mod policy;
@@ -29,6 +33,8 @@ pub mod rate;
 pub mod rule;
 pub mod rules;
 pub mod scope;
+pub mod statement;
+pub mod unusual;
 
 /// What the detectors know beside the token itself.
 #[derive(Debug, Clone)]
@@ -37,19 +43,15 @@ pub struct Settings {
     pub learning: i64,
     /// Microseconds for which one finding of a kind is not repeated; later ones join the open alert.
     pub group_window: i64,
-    /// A new value is a finding where its probability for this token is at most this.
-    pub gate: f64,
+    /// False alerts per 1000 token-days that the operator accepts.
+    pub budget: f64,
     /// Thresholds of the rules, by the index that observations carry.
     pub rules: Arc<[RuleLimits]>,
 }
 
 impl Settings {
-    /// `budget`: false alerts per 1000 token-days.
-    ///
-    /// The gate follows the budget only roughly: 5 % at a budget of 1, ten times that at 10, never above one half. These simple
-    /// detectors do not promise to keep it.
     pub fn new(learning: i64, group_window: i64, budget: f64, rules: Arc<[RuleLimits]>) -> Self {
-        Settings { learning, group_window, gate: (0.05 * budget).clamp(0.005, 0.5), rules }
+        Settings { learning, group_window, budget, rules }
     }
 }
 
@@ -118,6 +120,36 @@ pub enum Fact {
         object_known: bool,
         usual: Vec<Entry<u128>>,
     },
+    /// Operations of a kind that the token never used.
+    NewOperation {
+        operation: Operation,
+    },
+    /// A first look at what sounds as if not everybody should see it.
+    Sensitive {
+        object: WordId,
+    },
+    /// Statements that the token never sent.
+    NewStatement {
+        count: u16,
+        /// Nobody sends statements like this one.
+        unheard_of: bool,
+    },
+    Denied {
+        objects: u32,
+    },
+    Errors {
+        count: u16,
+    },
+    /// Used from two places at once.
+    Concurrent {
+        other: Prefix,
+    },
+    Dormant {
+        days: u8,
+        longest: u8,
+    },
+    /// A network that no other token uses.
+    Unpopular,
     UnusualHour {
         hour: u8,
         usual: u32,
@@ -154,6 +186,7 @@ pub struct Finding {
 /// One observation and what is known of its token.
 pub struct Case<'a> {
     pub settings: &'a Settings,
+    pub fleet: &'a Fleet,
     pub baseline: &'a Baseline,
     pub seen: &'a Observation,
     pub mode: Mode,
@@ -210,9 +243,25 @@ pub struct Detector {
     pub name: &'static str,
     /// One line for people.
     pub about: &'static str,
-    pub judge: fn(&Case<'_>, &mut Reported) -> Option<Finding>,
+    /// How surprising the observation is, 0 to 4. What adds up over the day is kept in the unit.
+    pub level: fn(&Case<'_>, &mut Unit) -> u8,
+    /// What is to be said of the unit's level, which is above 0, at this observation.
+    pub find: fn(&Case<'_>, &Unit) -> Option<Finding>,
 }
 
-/// All detectors that look at the baseline, in the order in which they judge. Policy and rules stand beside them.
-pub static DETECTORS: &[Detector] =
-    &[network::NEW_NETWORK, network::NEW_ADDRESS, scope::NEW_SCOPE, client::NEW_CLIENT, hours::UNUSUAL_HOUR, rate::RATE];
+/// All detectors of unusual use, in the order of [`crate::baseline::unit::Feature`]. Policy and rules stand beside them.
+pub static DETECTORS: [Detector; FEATURES] = [
+    network::NEW_NETWORK,
+    network::UNPOPULAR_NETWORK,
+    client::NEW_CLIENT,
+    scope::NEW_SCOPE,
+    scope::NEW_OPERATION,
+    scope::SENSITIVE,
+    statement::NEW_STATEMENT,
+    rate::RATE,
+    hours::UNUSUAL_HOUR,
+    denied::DENIED,
+    statement::ERRORS,
+    concurrent::CONCURRENT_USE,
+    dormant::DORMANT,
+];

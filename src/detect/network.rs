@@ -1,65 +1,96 @@
 //! Use from a network, or from an address, that this token never used.
 
 use super::{Case, Detector, Fact, Finding};
-use crate::baseline::network::{is_internal, key, prefix_of};
-use crate::baseline::usual::Standing;
-use crate::baseline::{Reported, hazard};
+use crate::baseline::day_of;
+use crate::baseline::fleet::Thing;
+use crate::baseline::network::{Prefix, is_internal, key, prefix_of};
+use crate::baseline::unit::{Feature, Unit};
+use crate::observation::Network;
 use crate::severity::Severity;
 
 pub const NEW_NETWORK: Detector =
-    Detector { name: "new_network", about: "used from a network that the token never used", judge: new_network };
+    Detector { name: "new_network", about: "used from a network or address that the token never used", level, find };
 
-pub const NEW_ADDRESS: Detector = Detector {
-    name: "new_address",
-    about: "used from a new address in a known network, by a token whose addresses do not change",
-    judge: new_address,
-};
+pub const UNPOPULAR_NETWORK: Detector =
+    Detector { name: "unpopular_network", about: "a new network that hardly any other token uses", level: unpopular, find: find_unpopular };
 
-/// Addresses that a token may have and still count as one whose addresses do not change.
-const FEW_ADDRESSES: usize = 8;
-
-fn new_network(case: &Case<'_>, reported: &mut Reported) -> Option<Finding> {
-    let network = case.seen.network?;
-    if !case.judged()
-        || case.baseline.networks.is_empty()
-        || case.baseline.networks.standing(prefix_of(network), case.day()) != Standing::Novel
-    {
-        return None;
+/// 1: a new address in a known network, or another internal network; 2: a near public one; 3: a far one; 4: from outside, for a token
+/// that only ever worked inside.
+fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
+    let Some(network) = case.seen.network else { return 0 };
+    let (known, day) = (&case.baseline.networks, case.day());
+    if known.is_empty() {
+        return 0;
     }
-    let bound = case.baseline.new_network.probability(hazard::NETWORK);
-    if bound > case.settings.gate {
-        return None;
+    let prefix = prefix_of(network);
+    if trusted(case, unit, prefix) {
+        return u8::from(!case.baseline.addresses.known(key(network), day));
     }
-    let internal = is_internal(network);
-    // Internal machines move; a token that only ever worked inside and now comes from outside is another matter.
-    let stays_inside = case.baseline.networks.iter().all(|e| is_internal(e.key.network()));
-    let (severity, confidence) = match (internal, stays_inside) {
-        (true, _) => (Severity::Medium, 60),
-        (false, false) => (Severity::High, 70),
-        (false, true) => (Severity::High, 85),
-    };
-    reported.network = true;
-    reported.address = true;
-    let fact = Fact::NewNetwork { usual: case.baseline.networks.top(3), internal };
-    Some(case.finding("new_network", severity, confidence, bound, fact).with_attack(&["T1078"]))
+    let before = || known.iter().filter(|e| e.first_day < day && e.key != prefix).map(|e| e.key);
+    if is_internal(network) {
+        return if before().any(|p| is_internal(p.network())) { 1 } else { 2 };
+    }
+    if before().all(|p| is_internal(p.network())) {
+        return 4;
+    }
+    if before().any(|p| near(p, prefix)) { 2 } else { 3 }
 }
 
-fn new_address(case: &Case<'_>, reported: &mut Reported) -> Option<Finding> {
+/// Days for which a network that was learned late is new again as soon as it is used for something strange: whoever slips in slowly
+/// must not be trusted for it.
+const YOUNG: u16 = 14;
+
+/// The network is known, and old enough or used as ever.
+fn trusted(case: &Case<'_>, unit: &Unit, prefix: Prefix) -> bool {
+    let (known, day) = (&case.baseline.networks, case.day());
+    let young =
+        known.first_day(prefix).is_some_and(|first| day < first.saturating_add(YOUNG) && first > day_of(case.baseline.first_seen) + 1);
+    let level = |feature: Feature| unit.levels.get(feature as usize).copied().unwrap_or_default();
+    let strange = level(Feature::Scope) >= 2 || level(Feature::Operation) >= 3 || level(Feature::Shape) >= 2 || level(Feature::Volume) >= 3;
+    known.known(prefix, day) && !(young && strange)
+}
+
+/// The same /16 (IPv4) or /32 (IPv6).
+fn near(one: Prefix, other: Prefix) -> bool {
+    let bits = |prefix: Prefix| match prefix.network() {
+        Network::Ip(std::net::IpAddr::V4(_)) => prefix.0 >> 16,
+        _ => prefix.0 >> 96,
+    };
+    bits(one) == bits(other)
+}
+
+fn unpopular(case: &Case<'_>, unit: &mut Unit) -> u8 {
+    let Some(network) = case.seen.network else { return 0 };
+    let prefix = prefix_of(network);
+    if unit.levels.get(Feature::Network as usize).is_none_or(|level| *level == 0) || trusted(case, unit, prefix) {
+        return 0;
+    }
+    match case.fleet.users(Thing::Network, prefix.short()) {
+        10.. => 0,
+        5.. => 1,
+        1.. => 2,
+        0 => 3,
+    }
+}
+
+fn find(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
     let network = case.seen.network?;
-    let known = &case.baseline.addresses;
-    if !case.judged()
-        || known.is_empty()
-        || known.len() > FEW_ADDRESSES
-        || case.baseline.networks.standing(prefix_of(network), case.day()) != Standing::Usual
-        || known.standing(key(network), case.day()) != Standing::Novel
-    {
-        return None;
+    let day = case.day();
+    if trusted(case, unit, prefix_of(network)) {
+        let fact = Fact::NewAddress { usual: case.baseline.addresses.top_before(day, 3) };
+        return Some(case.finding("new_address", Severity::Low, 40, 0.0, fact).with_attack(&["T1078"]));
     }
-    let bound = case.baseline.new_address.probability(hazard::ADDRESS);
-    if bound > case.settings.gate {
-        return None;
-    }
-    reported.address = true;
-    let fact = Fact::NewAddress { usual: known.top(3) };
-    Some(case.finding("new_address", Severity::Low, 40, bound, fact).with_attack(&["T1078"]))
+    let (severity, confidence) = match unit.levels.get(Feature::Network as usize) {
+        Some(4) => (Severity::High, 85),
+        Some(2 | 3) => (Severity::High, 70),
+        _ => (Severity::Medium, 60),
+    };
+    let fact = Fact::NewNetwork { usual: case.baseline.networks.top_before(day, 3), internal: is_internal(network) };
+    Some(case.finding("new_network", severity, confidence, 0.0, fact).with_attack(&["T1078"]))
+}
+
+fn find_unpopular(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
+    // The new network itself says it.
+    let told = unit.levels.get(Feature::Network as usize).is_some_and(|level| *level > 0);
+    (!told).then(|| case.finding("unpopular_network", Severity::Low, 40, 0.0, Fact::Unpopular).with_attack(&["T1078"]))
 }

@@ -1,31 +1,35 @@
-//! Far more queries in one hour than ever before.
+//! Far more queries in an hour, or in ten minutes, than ever before.
 
 use super::{Case, Detector, Fact, Finding};
-use crate::baseline::{Reported, hazard};
+use crate::baseline::unit::{Feature, Unit};
 use crate::event::Kind;
 use crate::severity::Severity;
 
-pub const RATE: Detector = Detector { name: "rate", about: "far more queries in an hour than ever before", judge: rate };
+pub const RATE: Detector = Detector { name: "rate", about: "far more queries in an hour than ever before", level, find };
 
-/// Factor over the busiest hour so far.
-const FACTOR: u32 = 6;
+/// Factors over the busiest hour, and over the busiest ten minutes, of the last active days, for levels 1 to 4.
+const FACTORS: [(f64, f64); 4] = [(1.5, 2.0), (2.2, 3.0), (4.0, 6.0), (9.0, 15.0)];
 
-/// Fewer queries in an hour than this are never a flood.
-const LEAST: u32 = 200;
+/// Fewer queries than this in that time are never many.
+const LEAST: u32 = 20;
 
-fn rate(case: &Case<'_>, reported: &mut Reported) -> Option<Finding> {
-    let rate = case.baseline.rate;
-    if !case.judged() || case.seen.kind != Kind::Query || rate.reported || rate.record == 0 {
-        return None;
+fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
+    if case.seen.kind != Kind::Query {
+        return 0;
     }
-    if rate.count < LEAST || rate.count < rate.record.saturating_mul(FACTOR) {
-        return None;
-    }
-    let bound = case.baseline.new_rate.probability(hazard::RATE);
-    if bound > case.settings.gate {
-        return None;
-    }
-    reported.rate = true;
-    let fact = Fact::Rate { count: rate.count, record: rate.record };
-    Some(case.finding("rate", Severity::Medium, 50, bound, fact).with_attack(&["T1213.006"]))
+    let volume = &case.baseline.volume;
+    let (hour, ten) = (volume.hour.factor(), volume.ten_minutes.factor());
+    let count = |by_hour, by_ten| {
+        let hour = volume.hour.count >= LEAST && hour >= by_hour;
+        hour || volume.ten_minutes.count >= LEAST && ten >= by_ten
+    };
+    FACTORS.iter().filter(|(by_hour, by_ten)| count(*by_hour, *by_ten)).count() as u8
+}
+
+fn find(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
+    let hour = &case.baseline.volume.hour;
+    let severity =
+        if unit.levels.get(Feature::Volume as usize).is_some_and(|level| *level >= 3) { Severity::Medium } else { Severity::Low };
+    let fact = Fact::Rate { count: hour.count, record: hour.record() };
+    Some(case.finding("rate", severity, 50, 0.0, fact).with_attack(&["T1213.006"]))
 }

@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 
 use super::{Case, Distinct, Fact, Finding, Mode, RuleLimits, Settings};
+use crate::baseline::fleet::Fleet;
 use crate::baseline::network::key;
 use crate::baseline::{Baseline, day_of};
 use crate::observation::Observation;
 use crate::token::WordId;
 
 /// Judges every rule whose condition holds on this observation, and remembers that it did.
-pub fn judge(settings: &Settings, baseline: &mut Baseline, seen: &Observation, mode: Mode, out: &mut Vec<Finding>) {
+pub fn judge(settings: &Settings, fleet: &Fleet, baseline: &mut Baseline, seen: &Observation, mode: Mode, out: &mut Vec<Finding>) {
     for index in &seen.rules {
         let Some(rule) = settings.rules.get(usize::from(*index)) else { continue };
         if let Some(count) = fires(settings, rule, baseline, seen, mode) {
-            let case = Case { settings, baseline, seen, mode };
+            let case = Case { settings, fleet, baseline, seen, mode };
             let mut finding =
                 case.finding(format!("rule.{}", rule.id), rule.severity, rule.confidence, 0.0, Fact::Rule { index: *index, count });
             finding.attack = rule.attack.iter().map(|id| Cow::Owned(id.clone())).collect();

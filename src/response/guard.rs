@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::alert::{Alert, Mode, Severity};
+use crate::alert::{Alert, Mode, Severity, family};
 use crate::config;
 use crate::event::Time;
 
@@ -159,10 +159,6 @@ fn broken_limits(alert: &Alert) -> BTreeSet<&str> {
 /// Detectors that speak of it, those that look at the same thing as one. What the client says of itself is no witness: who wants
 /// somebody else's token revoked could say it.
 fn witnesses(alert: &Alert) -> BTreeSet<&str> {
-    let family = |detector| match detector {
-        "new_address" => "new_network",
-        other => other,
-    };
     alert.findings.iter().map(|f| family(f.detector.as_str())).filter(|witness| *witness != "new_client").collect()
 }
 

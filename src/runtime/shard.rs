@@ -62,6 +62,10 @@ impl Shard {
 
     /// Puts a stored record back; `false` where it cannot be read (another layout): the token learns anew.
     pub fn load(&mut self, token: TokenId, record: &[u8]) -> bool {
+        if token == TokenId::FLEET {
+            self.engine.load_fleet(record);
+            return true;
+        }
         let Ok(read) = postcard::from_bytes::<Read>(record) else { return false };
         if read.layout != baseline::LAYOUT {
             return false;
@@ -89,7 +93,7 @@ impl Shard {
 
     /// Stored records of all tokens that have changed since the last call.
     pub fn take_dirty(&mut self) -> Vec<(TokenId, Vec<u8>)> {
-        let mut out = Vec::new();
+        let mut out: Vec<(TokenId, Vec<u8>)> = self.engine.take_fleet().map(|record| (TokenId::FLEET, record)).into_iter().collect();
         // A token with a changed alert has a changed baseline too: the finding came from an observation of it.
         self.grouper.take_dirty();
         let grouper = &self.grouper;
@@ -128,6 +132,9 @@ mod tests {
             client: None,
             database: None,
             shape: None,
+            skeleton: None,
+            catalog: false,
+            sensitive: false,
             scopes: Default::default(),
             violations: Violations::default(),
             rules: Default::default(),

@@ -19,6 +19,8 @@ use crate::token::WordId;
 pub struct Shape {
     /// [`WordId`] of `text`.
     pub id: WordId,
+    /// [`WordId`] of the shape without its names.
+    pub skeleton: WordId,
     /// The shape; bytes that are not UTF-8 are replaced.
     pub text: Box<str>,
     /// The strongest operation of the statement; see [`super::inspect`].
@@ -49,6 +51,7 @@ impl Shape {
         };
         Shape {
             id: WordId::of(text.as_bytes()),
+            skeleton: WordId::of(super::skeleton::skeleton(&text).as_bytes()),
             text,
             operation: inspection.operation,
             objects: inspection.objects.into_iter().map(object).collect(),

@@ -17,5 +17,6 @@ mod layout;
 mod literal;
 mod parsed;
 mod scan;
+mod skeleton;
 mod token;
 mod words;

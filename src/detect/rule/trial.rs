@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{Example, ExampleEvent, Facts, Rule};
 use crate::baseline::Baseline;
+use crate::baseline::fleet::Fleet;
 use crate::config::problem::Problem;
 use crate::detect::{Mode, Settings, rules};
 use crate::event::{Address, Kind, Operation, Outcome, Time};
@@ -40,6 +41,7 @@ pub fn run(rule: &Rule, path: &str) -> Vec<Problem> {
 fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -> bool {
     let mut baselines: BTreeMap<TokenId, Baseline> = BTreeMap::new();
     let mut findings = Vec::new();
+    let mut fleet = Fleet::default();
     for (held, observation) in seen {
         let baseline = match baselines.entry(observation.token) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -48,11 +50,11 @@ fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -
             Entry::Vacant(entry) => entry.insert(if example.settled { settled() } else { Baseline::new(observation.time) }),
         };
         if observation.acting {
-            baseline.open_day(observation.time);
+            baseline.open_day(observation.time, &mut fleet);
         }
         let mode = if baseline.mature(observation.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
         if *held {
-            rules::judge(settings, baseline, observation, mode, &mut findings);
+            rules::judge(settings, &fleet, baseline, observation, mode, &mut findings);
         }
     }
     !findings.is_empty()
@@ -62,7 +64,7 @@ fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -
 fn settled() -> Baseline {
     let mut baseline = Baseline::new(Time(0));
     for day in 0..SETTLED_DAYS {
-        baseline.open_day(Time(day * Time::DAY));
+        baseline.open_day(Time(day * Time::DAY), &mut Fleet::default());
     }
     baseline
 }
@@ -116,6 +118,9 @@ fn observe(rule: &Rule, event: &ExampleEvent) -> (bool, Observation) {
         client: event.client.as_deref().map(word),
         database: event.database.as_deref().map(word),
         shape: understood.as_ref().map(|(shape, _)| word(shape)),
+        skeleton: None,
+        catalog: false,
+        sensitive: false,
         scopes: scopes.iter().map(|(operation, object)| Scope { operation: *operation, object: word(object) }).collect::<SmallVec<_>>(),
         violations: Violations::default(),
         rules: SmallVec::from_slice(if held { &[0] } else { &[] }),

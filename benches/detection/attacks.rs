@@ -1,0 +1,312 @@
+//! Attacks, in three strengths: what is to be found.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+use crate::dice::Dice;
+use crate::population::{Act, Class, DAY, End, HOUR, MINUTE, START, Token, hosting, internal, residential};
+use crate::schema::{self, Template};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strength {
+    Easy,
+    Medium,
+    Hard,
+}
+
+impl Strength {
+    pub fn name(self) -> &'static str {
+        match self {
+            Strength::Easy => "easy",
+            Strength::Medium => "medium",
+            Strength::Hard => "hard",
+        }
+    }
+}
+
+/// Name, and the part of what was seen that is to be named first when it is explained.
+pub const SCENARIOS: &[(&str, &str)] = &[
+    ("stolen, bulk", "network"),
+    ("stolen, mimicking", "network"),
+    ("stolen, near", "network"),
+    ("same machine, other client", "client"),
+    ("parallel use", "network"),
+    ("insider, other tables", "scope"),
+    ("slow exfiltration", "rate"),
+    ("mass copy", "scope"),
+    ("schema enumeration", "scope"),
+    ("denied probing", "denied"),
+    ("grants", "scope"),
+    ("destruction", "scope"),
+    ("injection", "scope"),
+    ("off hours", "hour"),
+    ("dormant, revived", "network"),
+    ("low and slow", "network"),
+    ("drip, then burst", "network"),
+    ("sensitive table", "scope"),
+    ("stuffing, then success", "network"),
+];
+
+/// One attack.
+#[derive(Debug, Clone)]
+pub struct Attack {
+    pub scenario: usize,
+    pub strength: Strength,
+    pub token: usize,
+    /// Microseconds of its first and last event.
+    pub begin: i64,
+    pub end: i64,
+    /// Times of its events.
+    pub events: Vec<i64>,
+    /// The part before the burst, which is to make the burst look usual.
+    pub drip: bool,
+}
+
+/// Draws the attacks of a seed: about every third token is attacked once, after the learning period.
+pub fn draw(seed: u64, tokens: &[Token], learning: i64, days: i64, acts: &mut [Vec<Act>]) -> Vec<Attack> {
+    let mut attacks = Vec::new();
+    for token in tokens {
+        let dice = &mut Dice::of(&[seed, 4, token.number as u64]);
+        if !dice.chance(0.35) || token.born > learning - 7 {
+            continue;
+        }
+        let scenario = dice.below(SCENARIOS.len());
+        if !possible(SCENARIOS[scenario].0, token.class) {
+            continue;
+        }
+        let strength = *dice.pick(&[Strength::Easy, Strength::Medium, Strength::Hard]);
+        let day = dice.between(learning + 2, days - 4);
+        let number = attacks.len();
+        let mut found = Vec::new();
+        play(SCENARIOS[scenario].0, strength, day, days, token, dice, &mut found);
+        found.retain(|act| act.time < START + days * DAY);
+        found.sort_by_key(|act| act.time);
+        // A drip is preparation: it is the burst that is to be found.
+        let drip = SCENARIOS[scenario].0 == "drip, then burst";
+        let burst = if drip { found.last().map_or(0, |last| last.time - 6 * HOUR) } else { 0 };
+        // The log has milliseconds.
+        let events: Vec<i64> = found.iter().map(|act| act.time / 1000 * 1000).filter(|time| *time >= burst).collect();
+        let (Some(begin), Some(end)) = (events.first().copied(), events.last().copied()) else { continue };
+        for mut act in found {
+            act.attack = Some(number);
+            acts[((act.time - START) / DAY) as usize].push(act);
+        }
+        attacks.push(Attack { scenario, strength, token: token.number, begin, end, events, drip });
+    }
+    attacks
+}
+
+fn possible(scenario: &str, class: Class) -> bool {
+    match scenario {
+        "off hours" => matches!(class, Class::Person | Class::Batch | Class::Admin | Class::Backup),
+        "dormant, revived" => matches!(class, Class::Rare | Class::Person),
+        "grants" | "schema enumeration" => class != Class::Admin,
+        "mass copy" => class != Class::Backup,
+        "slow exfiltration" => class.always_on() || class == Class::Batch,
+        _ => class != Class::Ci || scenario.starts_with("insider"),
+    }
+}
+
+/// An attacker's address: the better he is, the more like the victim's.
+fn stranger(strength: Strength, token: &Token, dice: &mut Dice) -> IpAddr {
+    match strength {
+        Strength::Easy => hosting(dice),
+        Strength::Medium => residential(dice),
+        Strength::Hard if token.class == Class::Person || token.class == Class::Admin => near(token.home.first().copied(), dice),
+        Strength::Hard => internal(token.app + 1, dice.below(200), dice),
+    }
+}
+
+/// Another network of the same provider.
+fn near(home: Option<IpAddr>, dice: &mut Dice) -> IpAddr {
+    match home {
+        Some(IpAddr::V4(home)) => {
+            let [a, b, _, _] = home.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, dice.below(256) as u8, 1 + dice.below(254) as u8))
+        }
+        _ => residential(dice),
+    }
+}
+
+/// A query of one of these tables.
+fn one_read(tables: &[String], dice: &mut Dice) -> String {
+    let table = dice.pick(tables).clone();
+    schema::read(&table, dice).text(dice)
+}
+
+fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, dice: &mut Dice, acts: &mut Vec<Act>) {
+    let usual = token.addresses.first().or(token.home.first()).copied().unwrap_or_else(|| crate::population::cloud(dice));
+    let own: Rc<str> = token.clients[0].clone();
+    let foreign: Rc<str> = Rc::from(match strength {
+        Strength::Easy => "python-requests",
+        Strength::Medium => "psql",
+        Strength::Hard => &token.clients[0],
+    });
+    let tables = schema::tables(token.app);
+    let other = schema::tables(token.app + 2 + dice.below(4));
+    // In the token's own hours where the attacker is careful.
+    let begin = START
+        + day * DAY
+        + match strength {
+            Strength::Easy => dice.between(0, 22 * HOUR),
+            _ => token.moment(dice).min(22 * HOUR),
+        };
+    let size = match strength {
+        Strength::Easy => 60,
+        Strength::Medium => 20,
+        Strength::Hard => 6,
+    };
+    let mimic = |dice: &mut Dice| dice.skewed(&token.statements).text(dice);
+    let spread = |dice: &mut Dice, over: i64| begin + dice.between(0, over);
+    let mut say =
+        |time: i64, address: IpAddr, client: &Rc<str>, text: &str, end: End| acts.push(token.act(time, address, client, text, end));
+    match scenario {
+        "stolen, bulk" | "dormant, revived" => {
+            let from = stranger(strength, token, dice);
+            say(begin, from, &foreign, "", End::Login);
+            for _ in 0..size {
+                let text = match strength {
+                    Strength::Hard => mimic(dice),
+                    _ => format!("SELECT * FROM {}", dice.pick(&tables)),
+                };
+                say(spread(dice, HOUR), from, &foreign, &text, End::Done);
+            }
+        }
+        "stolen, mimicking" | "parallel use" => {
+            let from = stranger(strength, token, dice);
+            say(begin, from, &own, "", End::Login);
+            for _ in 0..size {
+                let text = mimic(dice);
+                say(spread(dice, 3 * HOUR), from, &own, &text, End::Done);
+            }
+        }
+        "stolen, near" => {
+            let from = near(Some(usual), dice);
+            say(begin, from, &foreign, "", End::Login);
+            for _ in 0..size {
+                let text = one_read(&tables[..10], dice);
+                say(spread(dice, 2 * HOUR), from, &foreign, &text, End::Done);
+            }
+        }
+        "same machine, other client" => {
+            let client: Rc<str> = Rc::from(*dice.pick(&["psql", "sqlmap", "python3", "perl-dbi", "custom"]));
+            say(begin, usual, &client, "", End::Login);
+            for _ in 0..size {
+                let text = if strength == Strength::Hard { mimic(dice) } else { one_read(&tables, dice) };
+                say(spread(dice, 2 * HOUR), usual, &client, &text, End::Done);
+            }
+        }
+        "insider, other tables" => {
+            for _ in 0..size {
+                let text = one_read(&other[..10], dice);
+                say(spread(dice, 4 * HOUR), usual, &own, &text, End::Done);
+            }
+        }
+        "sensitive table" => {
+            let table = if strength == Strength::Hard { &tables[10] } else { &other[10] };
+            for _ in 0..size.min(10) {
+                let text = schema::read(table, dice).text(dice);
+                say(spread(dice, HOUR), usual, &own, &text, End::Done);
+            }
+        }
+        "slow exfiltration" => {
+            let factor = match strength {
+                Strength::Easy => 12.0,
+                Strength::Medium => 5.0,
+                Strength::Hard => 2.5,
+            };
+            for later in 0..4 {
+                for _ in 0..(token.rate * factor) as usize {
+                    let time = START + (day + later) * DAY + dice.between(9 * HOUR, 13 * HOUR);
+                    let text = mimic(dice);
+                    say(time, usual, &own, &text, End::Done);
+                }
+            }
+        }
+        "mass copy" => {
+            for table in tables.iter().take(size.min(tables.len())) {
+                let text = if strength == Strength::Hard { format!("SELECT * FROM {table}") } else { format!("COPY {table} TO stdout") };
+                say(spread(dice, HOUR), usual, &own, &text, End::Done);
+            }
+        }
+        "schema enumeration" => {
+            for _ in 0..size.min(12) {
+                let text = *dice.pick(&schema::CATALOG[3..]);
+                say(spread(dice, 30 * MINUTE), usual, &own, text, End::Done);
+            }
+        }
+        "denied probing" => {
+            for n in 0..size.min(20) {
+                let text = schema::read(&other[n % other.len()], dice).text(dice);
+                say(spread(dice, 2 * HOUR), usual, &own, &text, End::Denied);
+            }
+        }
+        "grants" => {
+            let texts = ["CREATE ROLE helper LOGIN SUPERUSER", "ALTER ROLE helper CREATEROLE", "GRANT pg_read_all_data TO helper"];
+            for text in texts.iter().take(if strength == Strength::Hard { 1 } else { 3 }) {
+                say(spread(dice, 10 * MINUTE), usual, &own, text, End::Done);
+            }
+        }
+        "destruction" => {
+            for table in tables.iter().take(if strength == Strength::Hard { 1 } else { 4 }) {
+                let text = if strength == Strength::Easy { format!("DROP TABLE {table}") } else { format!("TRUNCATE {table}") };
+                say(spread(dice, 10 * MINUTE), usual, &own, &text, End::Done);
+            }
+        }
+        "injection" => {
+            for _ in 0..size {
+                let Template { before, .. } = dice.pick(&token.statements).clone();
+                let tail = match strength {
+                    Strength::Easy => "1 UNION SELECT rolname, rolpassword, 3 FROM pg_authid -- ",
+                    Strength::Medium => "1 OR 1=1 -- ",
+                    Strength::Hard => "1 AND ascii(substr((SELECT current_user), 1, 1)) > 64",
+                };
+                say(spread(dice, HOUR), usual, &own, &format!("{before}{tail}"), if dice.chance(0.3) { End::Failed } else { End::Done });
+            }
+        }
+        "off hours" => {
+            let hour = (token.hour + 14) % 24;
+            for _ in 0..size {
+                let time = START + day * DAY + hour * HOUR + dice.between(0, HOUR);
+                let text = mimic(dice);
+                say(time.min(START + days * DAY - 1), usual, &own, &text, End::Done);
+            }
+        }
+        "low and slow" => {
+            let from = stranger(strength, token, dice);
+            for later in 0..4 {
+                for _ in 0..(size / 12).max(1) {
+                    let time = START + (day + later) * DAY + token.moment(dice);
+                    let text = mimic(dice);
+                    say(time, from, &own, &text, End::Done);
+                }
+            }
+        }
+        "drip, then burst" => {
+            let from = stranger(strength, token, dice);
+            let drip = dice.between(8, 10).min(day - 3);
+            for earlier in 1..=drip {
+                let time = START + (day - earlier) * DAY + token.moment(dice);
+                let text = mimic(dice);
+                say(time, from, &own, &text, End::Done);
+            }
+            for _ in 0..size.max(20) {
+                let text = format!("SELECT * FROM {}", dice.pick(&other));
+                say(spread(dice, 2 * HOUR), from, &own, &text, End::Done);
+            }
+        }
+        "stuffing, then success" => {
+            let from = stranger(strength, token, dice);
+            for _ in 0..size {
+                say(spread(dice, 20 * MINUTE), from, &foreign, "", End::LoginRefused);
+            }
+            let at = begin + 25 * MINUTE;
+            say(at, from, &foreign, "", End::Login);
+            for _ in 0..size.min(10) {
+                let text = mimic(dice);
+                say(at + dice.between(0, 10 * MINUTE), from, &foreign, &text, End::Done);
+            }
+        }
+        _ => unreachable!("{scenario}"),
+    }
+}

@@ -1,0 +1,200 @@
+//! How well the detectors keep their promise: false alerts against the budget, and attacks found, over made-up companies.
+//!
+//! `cargo bench --bench detection -- --seeds 6-10` makes for each seed a population of 200 tokens over 28 days (14 of them learning) with
+//! about four harmless changes a token, lets every third token be attacked in one of 19 ways and three strengths, writes it all as
+//! PostgreSQL's csvlog, and runs the whole pipeline over it. Options: `--tokens N`, `--days N`, `--budgets 1,3,10`, `--inventory` (the networks
+//! and schemas of every second token are declared), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and the attacks on standard error).
+//!
+//! An attack counts as found where an alert about its token comes at one of its events or at most ten minutes later. Everything else
+//! that is alerted is false. Tune on seeds 1 to 5, report others.
+
+mod attacks;
+mod changes;
+mod dice;
+mod log;
+mod population;
+mod report;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenwatch::config::Config;
+use tokenwatch::detect::rule::RuleSet;
+use tokenwatch::event::Time;
+use tokenwatch::identity::dictionary::Dictionary;
+use tokenwatch::identity::inventory::Inventory;
+use tokenwatch::position::Partition;
+use tokenwatch::runtime::intake::{Intake, Unwatched};
+use tokenwatch::runtime::rulebook::Rulebook;
+use tokenwatch::runtime::shard::Shard;
+use tokenwatch::source::{Chunk, Delivery};
+
+use attacks::Attack;
+use population::{Act, DAY, MINUTE, START, Token};
+
+/// What the command line asks for.
+struct Wanted {
+    seeds: std::ops::RangeInclusive<u64>,
+    tokens: usize,
+    days: i64,
+    learning: i64,
+    budgets: Vec<f64>,
+    inventory: bool,
+    svg: Option<String>,
+    log: Option<String>,
+}
+
+impl Wanted {
+    fn read() -> Wanted {
+        let mut wanted = Wanted {
+            seeds: 6..=7,
+            tokens: 200,
+            days: 28,
+            learning: 14,
+            budgets: vec![1.0, 3.0, 10.0],
+            inventory: false,
+            svg: None,
+            log: None,
+        };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().unwrap_or_else(|| panic!("{arg} needs a value"));
+            match arg.as_str() {
+                "--seeds" => {
+                    let text = value();
+                    let (from, to) = text.split_once('-').unwrap_or((&text, &text));
+                    wanted.seeds = from.parse().expect("a seed")..=to.parse().expect("a seed");
+                }
+                "--tokens" => wanted.tokens = value().parse().expect("a number"),
+                "--days" => wanted.days = value().parse().expect("a number"),
+                "--budgets" => wanted.budgets = value().split(',').map(|b| b.parse().expect("a budget")).collect(),
+                "--inventory" => wanted.inventory = true,
+                "--log" => wanted.log = Some(value()),
+                "--svg" => wanted.svg = Some(value()),
+                "--bench" => {}
+                other => panic!("unknown option {other}"),
+            }
+        }
+        wanted
+    }
+}
+
+/// One company with its log and what is hidden in it.
+struct Company {
+    tokens: Vec<Token>,
+    attacks: Vec<Attack>,
+    changes: u64,
+    events: u64,
+    days: Vec<Vec<u8>>,
+    inventory: String,
+}
+
+/// What an alert said, as far as it is counted.
+pub struct Said {
+    pub token: usize,
+    pub time: i64,
+    pub detectors: Vec<String>,
+}
+
+fn company(seed: u64, wanted: &Wanted) -> Company {
+    let mut tokens = population::make(seed, wanted.tokens);
+    let first = tokens.clone();
+    let mut days: Vec<Vec<Act>> = vec![Vec::new(); wanted.days as usize];
+    let mut changes = 0;
+    for day in 0..wanted.days {
+        let acts = &mut days[day as usize];
+        for token in &mut tokens {
+            changes += changes::happen(seed, day, token, acts);
+            token.day(seed, day, acts);
+        }
+    }
+    let attacks = attacks::draw(seed, &first, wanted.learning, wanted.days, &mut days);
+    let (mut line, mut events) = (0, 0);
+    let mut texts = Vec::new();
+    for (day, acts) in days.iter_mut().enumerate() {
+        acts.sort_by_key(|act| (act.time, act.token));
+        let mut text = Vec::new();
+        for act in acts.iter().filter(|act| (act.time - START) / DAY == day as i64) {
+            line += 1;
+            events += 1;
+            log::write(act, &first[act.token], line, &mut text);
+        }
+        texts.push(text);
+    }
+    Company { inventory: inventory(&first), tokens: first, attacks, changes, events, days: texts }
+}
+
+/// Every second token as its owner would declare it on the first day.
+fn inventory(tokens: &[Token]) -> String {
+    let mut text = String::new();
+    for token in tokens.iter().filter(|token| token.number % 2 == 0) {
+        text.push_str(&format!("[[token]]\nname = \"{}\"\nowner = \"team-{}\"\n", token.name, token.app));
+        if !token.addresses.is_empty() && token.home.is_empty() {
+            text.push_str(&format!("networks = [\"10.{}.0.0/16\"]\n", 20 + token.app));
+        }
+        if token.class.always_on() && token.class != population::Class::Monitoring {
+            let app = schema::APPS[token.app];
+            text.push_str(&format!("scope = [\"* {app}.*\"]\n"));
+        }
+    }
+    text
+}
+
+fn run(company: &Company, wanted: &Wanted, budget: f64, with_inventory: bool) -> Vec<Said> {
+    let mut config = Config::default();
+    config.detect.false_alerts_per_1000_token_days = budget;
+    config.detect.learning = Duration::from_secs(86_400 * wanted.learning as u64);
+    let inventory = match with_inventory {
+        true => Inventory::parse(&company.inventory, "tokens.toml").unwrap_or_else(|problems| panic!("{problems:?}")),
+        false => Inventory::default(),
+    };
+    let rulebook = Arc::new(Rulebook::new(config, inventory, RuleSet::builtin()));
+    let dictionary = Arc::new(Dictionary::default());
+    let mut intake = Intake::new(&rulebook, dictionary.clone());
+    let mut shard = Shard::new(rulebook, dictionary);
+    let partition = Arc::new(Partition { source: "bench".into(), key: "bench".into(), label: "bench.csv".into() });
+    let by_name: BTreeMap<&str, usize> = company.tokens.iter().map(|token| (token.name.as_str(), token.number)).collect();
+    let (mut said, mut offset) = (Vec::new(), 0);
+    for day in &company.days {
+        let mut seen = Vec::new();
+        let chunk = Chunk { partition: partition.clone(), offset, bytes: day.clone(), message: false };
+        offset += day.len() as u64;
+        intake.take(&Delivery::Chunk(chunk), &mut seen, &mut Unwatched);
+        intake.take(&Delivery::Idle(partition.clone()), &mut seen, &mut Unwatched);
+        for alert in shard.step(&seen, &mut |_| {}) {
+            let Time(time) = alert.time;
+            // A revision is the same alert; what it adds was seen at its latest finding, and the first time is the one that counts.
+            if !alert.update {
+                said.push(Said { token: by_name[alert.token.as_str()], time, detectors: alert.detectors });
+            }
+        }
+    }
+    said
+}
+
+fn main() {
+    let wanted = Wanted::read();
+    let mut report = report::Report::new(&wanted.budgets);
+    for seed in wanted.seeds.clone() {
+        let company = company(seed, &wanted);
+        if let Some(path) = &wanted.log {
+            std::fs::write(path, company.days.concat()).unwrap_or_else(|e| panic!("{path}: {e}"));
+            for attack in &company.attacks {
+                let (token, scenario) = (&company.tokens[attack.token].name, attacks::SCENARIOS[attack.scenario].0);
+                eprintln!("{} {token}: {scenario}, {}", Time(attack.begin), attack.strength.name());
+            }
+        }
+        report.company(&company.tokens, company.events, company.changes, company.attacks.len(), wanted.days - wanted.learning);
+        for (at, budget) in wanted.budgets.iter().enumerate() {
+            let said = run(&company, &wanted, *budget, wanted.inventory);
+            report.add(at, &company.tokens, &company.attacks, &said, START + wanted.learning * DAY, 10 * MINUTE);
+        }
+        eprintln!("seed {seed}: {} events, {} changes, {} attacks", company.events, company.changes, company.attacks.len());
+    }
+    print!("{}", report.text());
+    if let Some(path) = &wanted.svg {
+        std::fs::write(path, report.svg()).unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+}

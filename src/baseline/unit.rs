@@ -1,0 +1,102 @@
+//! A unit: what one token did on one day from one network with one client. Its levels of surprise only rise.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::network::Prefix;
+use crate::token::WordId;
+
+/// What a level of surprise is about; the numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Feature {
+    /// A network or address that the token never used.
+    Network,
+    /// How few others use that network.
+    Peer,
+    Client,
+    Scope,
+    Operation,
+    Sensitive,
+    Shape,
+    Volume,
+    Hour,
+    Denied,
+    Errors,
+    Concurrent,
+    Dormant,
+}
+
+/// Number of features.
+pub const FEATURES: usize = 13;
+
+/// Probability of each level of each feature for one token today.
+pub type Odds = [[f64; 5]; FEATURES];
+
+/// Units of one token and day; what comes after them shares the last one.
+pub const UNITS: usize = 4;
+/// Distinct denied objects that are told apart.
+pub const MOST_DENIED: usize = 8;
+
+/// See above.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Unit {
+    pub network: Option<Prefix>,
+    pub client: Option<WordId>,
+    pub levels: [u8; FEATURES],
+    /// Highest score so far, in nats.
+    pub score: f32,
+    /// The score when an alert last spoke of it; 0: none did.
+    pub said: f32,
+    /// Sum of the weights of new scopes.
+    pub new_scopes: f32,
+    pub new_shapes: u16,
+    pub errors: u16,
+    pub denied: SmallVec<[WordId; 2]>,
+    /// The newest scope, as a [`super::scope_key`].
+    pub scope: u128,
+}
+
+/// The units of one token's day.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Units(SmallVec<[Unit; 1]>);
+
+impl Units {
+    /// The unit of this network and client, made if there is room.
+    pub fn of(&mut self, network: Option<Prefix>, client: Option<WordId>) -> &mut Unit {
+        let found = self.0.iter().position(|unit| unit.network == network && unit.client == client);
+        let at = match found {
+            Some(at) => at,
+            None if self.0.len() < UNITS => {
+                self.0.push(Unit { network, client, ..Unit::default() });
+                self.0.len() - 1
+            }
+            // Too many: they share one, so that an attacker cannot hide by changing his address, nor use up memory.
+            None => UNITS - 1,
+        };
+        // There is one: it was found or made.
+        if at >= self.0.len() {
+            self.0.push(Unit::default());
+        }
+        let last = self.0.len() - 1;
+        &mut self.0[at.min(last)]
+    }
+
+    /// The highest level of each feature, and the highest score.
+    pub fn most(&self) -> ([u8; FEATURES], f32, bool) {
+        let mut levels = [0; FEATURES];
+        let (mut score, mut said) = (f32::MIN, false);
+        for unit in &self.0 {
+            for (most, level) in levels.iter_mut().zip(unit.levels) {
+                *most = level.max(*most);
+            }
+            score = score.max(unit.score);
+            said |= unit.said != 0.0;
+        }
+        (levels, score, said)
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}

@@ -1,0 +1,71 @@
+//! Unusual use: how strange is what a token does today, taken together.
+//!
+//! Each detector gives a *level* of surprise, 0 to 4, that only rises within a unit (token, network and client, day), so that an alert can
+//! come at the first query. How improbable a level is for *this* token, its own history and the fleet's tell
+//! ([`crate::baseline::surprise`]). The levels of a unit are weighed together against what attacks look like and what harmless changes look like
+//! ([`score`]), and where the likelihood ratio passes the threshold that the operator's budget sets ([`crate::baseline::fleet::Fleet::threshold`]), the
+//! detectors that carry it speak.
+
+use super::{Case, DETECTORS, Finding};
+use crate::baseline::unit::{FEATURES, Odds, Unit};
+
+pub mod archetype;
+
+pub mod score;
+
+/// Findings of one alert at most; what carries less than [`CARRIES`] is not named.
+const MOST: usize = 4;
+/// Share of the score (in nats) that a detector must carry to be named.
+const CARRIES: f64 = 0.25;
+/// A unit that was alerted speaks again when its score has risen by this.
+const AGAIN: f64 = 2.0;
+
+/// Raises the unit's levels by one observation, and finds what is to be said about it.
+pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
+    let settled = case.baseline.active_days > 1;
+    let mut risen = false;
+    for (at, detector) in DETECTORS.iter().enumerate() {
+        // Everything is new on the first day, and nothing is strange.
+        let level = if settled { (detector.level)(case, unit).min(4) } else { 0 };
+        if let Some(known) = unit.levels.get_mut(at)
+            && level > *known
+        {
+            *known = level;
+            risen = true;
+        }
+    }
+    if !risen {
+        return;
+    }
+    let odds = case.baseline.odds(case.fleet);
+    let score = score::ln_e(&unit.levels, &odds);
+    unit.score = unit.score.max(score as f32);
+    if !case.judged() || score < case.fleet.threshold(case.settings.budget) || score < f64::from(unit.said) + AGAIN {
+        return;
+    }
+    let carried: Vec<(f64, usize)> = carriers(&unit.levels, &odds, score);
+    let before = out.len();
+    for (_, at) in carried.iter().take(MOST) {
+        if let Some(found) = DETECTORS.get(*at).and_then(|detector| (detector.find)(case, unit)) {
+            out.push(Finding { bound: libm::exp(-score).min(1.0), ..found });
+        }
+    }
+    if out.len() > before {
+        unit.said = score as f32;
+    }
+}
+
+/// The detectors without which the score would be lower, the most important first.
+fn carriers(levels: &[u8; FEATURES], odds: &Odds, score: f64) -> Vec<(f64, usize)> {
+    let mut carried = Vec::new();
+    for at in 0..FEATURES {
+        let mut without = *levels;
+        let Some(level) = without.get_mut(at).filter(|level| **level > 0) else { continue };
+        *level = 0;
+        carried.push((score - score::ln_e(&without, odds), at));
+    }
+    carried.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let most = carried.first().map_or(0.0, |(most, _)| *most);
+    carried.retain(|(carries, _)| *carries >= CARRIES.min(most));
+    carried
+}
