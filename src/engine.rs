@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::baseline::fleet::Fleet;
 use crate::baseline::network::prefix_of;
+use crate::baseline::unit::Units;
 use crate::baseline::{Baseline, day_of};
 use crate::detect::{Case, Fact, Finding, Mode, Settings, policy, rules, unusual};
 use crate::event::{Kind, Time};
@@ -95,7 +96,7 @@ impl Engine {
         let fleet = &mut self.fleet;
         let Some((_, baseline)) = self.slab.get_mut(at as usize) else { return };
         let mode = if baseline.mature(seen.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
-        let mut units = Default::default();
+        let mut units = Units::default();
         if seen.acting {
             fleet.reach(day_of(seen.time));
             baseline.open_day(seen.time, fleet);
@@ -109,8 +110,9 @@ impl Engine {
         {
             let case = Case { settings, fleet, baseline, seen, mode };
             policy::judge(&case, out);
-            if seen.acting {
-                let unit = units.of(seen.network.map(prefix_of), seen.client);
+            if seen.acting
+                && let Some(unit) = units.of(seen.network.map(prefix_of), seen.client)
+            {
                 unusual::judge(&case, unit, out);
                 quarantine = unit.said != 0.0 || unit.score >= QUARANTINE;
             }

@@ -63,7 +63,7 @@ pub struct Units(SmallVec<[Unit; 1]>);
 
 impl Units {
     /// The unit of this network and client, made if there is room.
-    pub fn of(&mut self, network: Option<Prefix>, client: Option<WordId>) -> &mut Unit {
+    pub fn of(&mut self, network: Option<Prefix>, client: Option<WordId>) -> Option<&mut Unit> {
         let found = self.0.iter().position(|unit| unit.network == network && unit.client == client);
         let at = match found {
             Some(at) => at,
@@ -74,12 +74,7 @@ impl Units {
             // Too many: they share one, so that an attacker cannot hide by changing his address, nor use up memory.
             None => UNITS - 1,
         };
-        // There is one: it was found or made.
-        if at >= self.0.len() {
-            self.0.push(Unit::default());
-        }
-        let last = self.0.len() - 1;
-        &mut self.0[at.min(last)]
+        self.0.get_mut(at)
     }
 
     /// The highest level of each feature, and the highest score.
