@@ -152,3 +152,18 @@ fn what_is_no_event() {
         assert_eq!(decode(&mut audit, record), Err(why), "{}", record.as_bstr());
     }
 }
+
+#[test]
+fn names_in_brackets() {
+    let arena = Bump::new();
+    for (statement, want) in [
+        ("SELECT 1", "SELECT 1"),
+        ("SELECT * FROM [dbo].[Order Details]", "SELECT * FROM \"dbo\".\"Order Details\""),
+        ("SELECT '[x]''[y]' -- [z]\n, [a] /* [b] */", "SELECT '[x]''[y]' -- [z]\n, \"a\" /* [b] */"),
+        ("SELECT [a]]b], \"[c]\"", "SELECT [a]]b], \"[c]\""),
+        ("SELECT [a", "SELECT [a"),
+        ("SELECT 'a[", "SELECT 'a["),
+    ] {
+        assert_eq!(quoted(statement.as_bytes(), &arena).as_bstr(), want);
+    }
+}
