@@ -1,4 +1,4 @@
-//! Syslog, as it travels and as rsyslog and syslog-ng write it to files: see [`header`].
+//! Syslog, as it travels and as rsyslog and syslog-ng write it to files: see [`header()`].
 //!
 //! PostgreSQL cuts what it sends at line ends and after 900 bytes, and numbers the pieces (`[SEQ-PIECE] `, or `[PIECE] ` without
 //! `syslog_sequence_numbers`); they are joined here by host, program and process. rsyslog writes control characters as `#ooo`, which is
