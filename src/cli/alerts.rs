@@ -220,7 +220,11 @@ pub fn explain(alert: &Alert, width: usize) -> String {
             }
         }
         if finding.bound > 0.0 {
-            let chance = format!("at most {:.2} % of the days of a token like this one bring such a thing", finding.bound * 100.0);
+            let share = match finding.bound * 100.0 {
+                least if least < 0.01 => "less than 0.01".to_owned(),
+                share => format!("at most {share:.2}"),
+            };
+            let chance = format!("{share} % of the days of a token like this one bring such a thing");
             for (n, part) in wrap(&chance, width.saturating_sub(14)).into_iter().enumerate() {
                 line(format!("    {:<6}  {part}", if n == 0 { "chance" } else { "" }));
             }

@@ -7,6 +7,7 @@ use super::{ConfigArg, Failure, count};
 use crate::runtime::replay::Replayer;
 use crate::runtime::rulebook::Rulebook;
 use crate::store::{Epoch, Store};
+use crate::token::TokenId;
 
 /// Learn baselines from old logs. The daemon must not be running.
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ pub fn run(command: Learn) -> Result<(), Failure> {
     bar.finish_and_clear();
     let news = dictionary.take_new();
     let mut records = shard.take_dirty();
-    let learned = records.len();
+    let learned = records.iter().filter(|(token, _)| *token != TokenId::FLEET).count();
     let mut epoch = Epoch {
         words: news.words.into_iter().map(|(id, text)| (id, text.to_string())).collect(),
         tokens: news.tokens.into_iter().map(|(id, name)| (id, name.to_string())).collect(),

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! <https://learn.microsoft.com/sql/relational-databases/security/auditing/sql-server-audit-records>. Neither the text of the event nor
-//! a file of such texts escapes anything; `mssql/text.rs` reads it so that a statement cannot set what stands before it.
+//! a file of such texts escapes anything; `audit/text.rs` reads it so that a statement cannot set what stands before it.
 
 use bstr::ByteSlice;
 use bumpalo::Bump;

@@ -6,6 +6,8 @@
 //! ([`score`]), and where the likelihood ratio passes the threshold that the operator's budget sets ([`crate::baseline::fleet::Fleet::threshold`]), the
 //! detectors that carry it speak.
 
+use smallvec::SmallVec;
+
 use super::{Case, DETECTORS, Finding};
 use crate::baseline::unit::{FEATURES, Odds, Unit};
 
@@ -17,13 +19,11 @@ pub mod score;
 const MOST: usize = 4;
 /// Share of the score (in nats) that a detector must carry to be named.
 const CARRIES: f64 = 0.25;
-/// A unit that was alerted speaks again when its score has risen by this.
-const AGAIN: f64 = 2.0;
 
 /// Raises the unit's levels by one observation, and finds what is to be said about it.
 pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
     let settled = case.baseline.active_days > 1;
-    let mut risen = false;
+    let mut risen: SmallVec<[usize; 4]> = SmallVec::new();
     for (at, detector) in DETECTORS.iter().enumerate() {
         // Everything is new on the first day, and nothing is strange.
         let level = if settled { (detector.level)(case, unit).min(4) } else { 0 };
@@ -31,26 +31,33 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
             && level > *known
         {
             *known = level;
-            risen = true;
+            risen.push(at);
         }
     }
-    if !risen {
+    if risen.is_empty() {
         return;
     }
     let odds = case.baseline.odds(case.fleet);
     let score = score::ln_e(&unit.levels, &odds);
     unit.score = unit.score.max(score as f32);
-    if !case.judged() || score < case.fleet.threshold(case.settings.budget) || score < f64::from(unit.said) + AGAIN {
+    if !case.judged() {
         return;
     }
-    let carried: Vec<(f64, usize)> = carriers(&unit.levels, &odds, score);
+    // Once a unit is alerted, whatever else is new in it belongs to the alert.
+    let named: SmallVec<[usize; 4]> = if unit.said != 0.0 {
+        risen
+    } else if score >= case.fleet.threshold(case.settings.budget) {
+        carriers(&unit.levels, &odds, score).into_iter().take(MOST).map(|(_, at)| at).collect()
+    } else {
+        return;
+    };
     let before = out.len();
-    for (_, at) in carried.iter().take(MOST) {
-        if let Some(found) = DETECTORS.get(*at).and_then(|detector| (detector.find)(case, unit)) {
-            out.push(Finding { bound: libm::exp(-score).min(1.0), ..found });
+    for at in named {
+        if let Some(found) = DETECTORS.get(at).and_then(|detector| (detector.find)(case, unit)) {
+            out.push(Finding { bound: libm::exp(-f64::from(unit.score)).min(1.0), ..found });
         }
     }
-    if out.len() > before {
+    if out.len() > before && unit.said == 0.0 {
         unit.said = score as f32;
     }
 }
