@@ -44,6 +44,8 @@ pub struct Unit {
     pub network: Option<Prefix>,
     pub client: Option<WordId>,
     pub levels: [u8; FEATURES],
+    /// The network itself is new, not only the address.
+    pub new_network: bool,
     /// Highest score so far, in nats.
     pub score: f32,
     /// The score when an alert last spoke of it; 0: none did.

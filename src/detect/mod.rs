@@ -214,9 +214,11 @@ impl Case<'_> {
         self.mode == Mode::Enforcing && self.seen.acting
     }
 
-    /// Day of the observation as the baseline counts days.
+    /// Day of the observation as the baseline counts days: what was first used before it is known. Where a token is judged on its first day already
+    /// (a short learning period), all that it has used until now is known.
     pub fn day(&self) -> u16 {
-        crate::baseline::day_of(self.seen.time).max(self.baseline.day)
+        let day = crate::baseline::day_of(self.seen.time).max(self.baseline.day);
+        if self.baseline.active_days <= 1 { day.saturating_add(1) } else { day }
     }
 }
 

@@ -26,6 +26,11 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if trusted(case, unit, prefix) {
         return u8::from(!case.baseline.addresses.known(key(network), day));
     }
+    unit.new_network = true;
+    // Another tunnel's end on the database's own machine: those do not move.
+    if matches!(network, Network::Ip(ip) if ip.is_loopback()) {
+        return 4;
+    }
     let before = || known.iter().filter(|e| e.first_day < day && e.key != prefix).map(|e| e.key);
     if is_internal(network) {
         return if before().any(|p| is_internal(p.network())) { 1 } else { 2 };
@@ -76,7 +81,7 @@ fn unpopular(case: &Case<'_>, unit: &mut Unit) -> u8 {
 fn find(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
     let network = case.seen.network?;
     let day = case.day();
-    if trusted(case, unit, prefix_of(network)) {
+    if !unit.new_network {
         let fact = Fact::NewAddress { usual: case.baseline.addresses.top_before(day, 3) };
         return Some(case.finding("new_address", Severity::Low, 40, 0.0, fact).with_attack(&["T1078"]));
     }
@@ -85,7 +90,10 @@ fn find(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
         Some(2 | 3) => (Severity::High, 70),
         _ => (Severity::Medium, 60),
     };
-    let fact = Fact::NewNetwork { usual: case.baseline.networks.top_before(day, 3), internal: is_internal(network) };
+    let mut usual = case.baseline.networks.top_before(day, 4);
+    usual.retain(|e| e.key != prefix_of(network));
+    usual.truncate(3);
+    let fact = Fact::NewNetwork { usual, internal: is_internal(network) };
     Some(case.finding("new_network", severity, confidence, 0.0, fact).with_attack(&["T1078"]))
 }
 

@@ -22,10 +22,10 @@ const CARRIES: f64 = 0.25;
 
 /// Raises the unit's levels by one observation, and finds what is to be said about it.
 pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
-    let settled = case.baseline.active_days > 1;
+    let settled = case.baseline.active_days > 1 || case.judged();
     let mut risen: SmallVec<[usize; 4]> = SmallVec::new();
     for (at, detector) in DETECTORS.iter().enumerate() {
-        // Everything is new on the first day, and nothing is strange.
+        // Everything is new on the first day, and nothing is strange, unless that day was learned from already.
         let level = if settled { (detector.level)(case, unit).min(4) } else { 0 };
         if let Some(known) = unit.levels.get_mut(at)
             && level > *known
