@@ -15,30 +15,17 @@ pub enum How {
 const NOT_LOGS: &[(&str, &str)] = &[
     ("sqli_text/", "statements of attackers, one a line"),
     ("pg_auto_explain/", "plans alone, without the log record around them"),
+    ("gz_obfuscated.json", "a report of another program about a log"),
+    ("redis-debian-1-2-6", "stamps without a year, and no commands"),
+    ("redis-debian-1.2.6", "stamps without a year, and no commands"),
+    ("hub__syslog-logs", "lines of sshd"),
     ("pgaudit/", "what a client shows of pgaudit's notices, without the log record around them"),
     ("sqlcommenter/", "statements with comments, one a line"),
 ];
 
 /// Folders whose formats are being worked on: complaints about them do not fail the test yet.
-pub const NOT_YET: &[&str] = &[
-    "cassandra/",
-    "mongodb_atlas/",
-    "mongodb_audit/",
-    "mongodb_log/",
-    "pg_azure/",
-    "pg_cloudsql/",
-    "pg_csvlog/",
-    "pg_heroku/",
-    "pg_messages/",
-    "pg_prefix_vectors/",
-    "pg_stderr/",
-    "pg_syslog/",
-    "pgaudit/",
-    "redis_acl_log/",
-    "redis_log/",
-    "redis_monitor/",
-    "syslog/",
-];
+pub const NOT_YET: &[&str] =
+    &["pg_cloudsql/", "pg_csvlog/", "pg_heroku/", "pg_messages/", "pg_prefix_vectors/", "pg_stderr/", "pg_syslog/", "pgaudit/"];
 
 /// Differences that we stand by: a part of the path, the field (or `records`), and why.
 pub const ALLOWED: &[(&str, &str, &str)] = &[
