@@ -12,7 +12,8 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::event::Time;
 
-/// Abbreviations that mean one offset, in minutes east of UTC, wherever they are written.
+/// Abbreviations and what they mean, in minutes east of UTC, where the configured zone has none of that name: those that mean one offset wherever they
+/// are written, and those of which PostgreSQL's default set of abbreviations takes this one.
 const ABBREVIATIONS: &[(&[u8], i32)] = &[
     (b"UTC", 0),
     (b"GMT", 0),
@@ -42,8 +43,11 @@ const ABBREVIATIONS: &[(&[u8], i32)] = &[
     (b"NZDT", 780),
     (b"NST", -210),
     (b"NDT", -150),
+    (b"BST", 60),
+    (b"EST", -300),
     (b"EDT", -240),
     (b"CDT", -300),
+    (b"MST", -420),
     (b"MDT", -360),
     (b"PDT", -420),
     (b"PST", -480),
