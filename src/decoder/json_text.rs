@@ -27,7 +27,8 @@ impl<'a> Json<'a> {
         self.rest.first().copied()
     }
 
-    fn advance(&mut self, bytes: usize) {
+    /// Passes over so many bytes.
+    pub fn advance(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 

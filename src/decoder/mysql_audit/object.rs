@@ -1,10 +1,9 @@
 //! The values of a JSON object, handed out one by one with the key that leads to them; nothing is built.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use bumpalo::Bump;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::decoder::json::pick;
+use crate::decoder::json_text::{Json, Torn};
 
 /// A value that is neither an object nor an array.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,125 +52,49 @@ const DEPTH: usize = 4;
 /// Hands out every value of `record`, which must be one JSON object (what stands around the elements of an array may be there too), as
 /// `take(key of the object that holds it, its key, value)`; elements of an array have the array's key. What was handed out before an
 /// error counts: a record that was cut is no JSON any more.
-pub fn read<'a>(record: &'a [u8], arena: &'a Bump, take: &mut dyn FnMut(&str, &str, Value<'a>)) -> Result<(), serde_json::Error> {
-    let text = match String::from_utf8_lossy(record) {
-        Cow::Borrowed(text) => text,
-        Cow::Owned(text) => arena.alloc_str(&text),
-    };
-    let text = text.trim_matches(|c: char| matches!(c, ',' | '[' | ']') || c.is_ascii_whitespace());
-    if !text.starts_with('{') {
-        return Err(serde_json::Error::custom("not an object"));
+pub fn read<'a>(record: &'a [u8], arena: &'a Bump, take: &mut dyn FnMut(&str, &str, Value<'a>)) -> Result<(), Torn> {
+    let mut json = Json::new(record, arena);
+    while matches!(json.peek(), Some(b',' | b'[' | b']')) {
+        json.advance(1);
     }
-    let mut json = serde_json::Deserializer::from_str(text);
-    Node { parent: "", key: "", depth: 0, arena, take }.deserialize(&mut json)?;
-    json.end()
+    if json.peek() != Some(b'{') {
+        return Err(Torn);
+    }
+    walk(&mut json, ["", ""], 0, arena, take)?;
+    if json.ended() { Ok(()) } else { Err(Torn) }
 }
 
-struct Node<'s, 'a> {
-    parent: &'s str,
-    key: &'s str,
+/// Reads the next value, which stands under these keys.
+fn walk<'a>(
+    json: &mut Json<'a>,
+    [parent, key]: [&str; 2],
     depth: usize,
     arena: &'a Bump,
-    take: &'s mut dyn FnMut(&str, &str, Value<'a>),
-}
-
-impl<'a> Node<'_, 'a> {
-    fn give<E>(self, value: Value<'a>) -> Result<(), E> {
-        (self.take)(self.parent, self.key, value);
-        Ok(())
-    }
-}
-
-impl<'a> DeserializeSeed<'a> for Node<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        if self.depth > DEPTH {
-            return json.deserialize_ignored_any(serde::de::IgnoredAny).map(drop);
+    take: &mut dyn FnMut(&str, &str, Value<'a>),
+) -> Result<(), Torn> {
+    let value = match json.peek() {
+        Some(b'{' | b'[') if depth > DEPTH => return json.skip(),
+        Some(b'{') => return json.object(|name, json| walk(json, [key, pick::text(name, arena)], depth + 1, arena, take)),
+        Some(b'[') => return json.array(|json| walk(json, [parent, key], depth + 1, arena, take)),
+        Some(b'"') => Value::Text(pick::text(json.text()?.unwrap_or_default(), arena)),
+        Some(b'-' | b'0'..=b'9') => {
+            let number = std::str::from_utf8(json.number()?.unwrap_or_default()).map_err(|_| Torn)?;
+            match number.parse() {
+                Ok(whole) => Value::Integer(whole),
+                Err(_) => Value::Float(number.parse().map_err(|_| Torn)?),
+            }
         }
-        json.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Node<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
-        self.give(Value::Text(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let text = self.arena.alloc_str(text);
-        self.give(Value::Text(text))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.give(Value::Integer(number))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        match i64::try_from(number) {
-            Ok(number) => self.give(Value::Integer(number)),
-            Err(_) => self.give(Value::Float(number as f64)),
+        word => {
+            json.skip()?;
+            match word {
+                Some(b't') => Value::Bool(true),
+                Some(b'f') => Value::Bool(false),
+                _ => Value::Null,
+            }
         }
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.give(Value::Float(number))
-    }
-
-    fn visit_bool<E: Error>(self, yes: bool) -> Result<(), E> {
-        self.give(Value::Bool(yes))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.give(Value::Null)
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        let Self { key: parent, depth, arena, take, .. } = self;
-        while let Some(key) = map.next_key_seed(Key)? {
-            map.next_value_seed(Node { parent, key: &key, depth: depth + 1, arena, take: &mut *take })?;
-        }
-        Ok(())
-    }
-
-    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<(), S::Error> {
-        let Self { parent, key, depth, arena, take } = self;
-        while seq.next_element_seed(Node { parent, key, depth: depth + 1, arena, take: &mut *take })?.is_some() {}
-        Ok(())
-    }
-}
-
-/// A key, borrowed unless it has escapes.
-struct Key;
-
-impl<'a> DeserializeSeed<'a> for Key {
-    type Value = Cow<'a, str>;
-
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Key {
-    type Value = Cow<'a, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, key: &'a str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(key))
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(key.to_owned()))
-    }
+    };
+    take(parent, key, value);
+    Ok(())
 }
 
 #[cfg(test)]
