@@ -1,6 +1,6 @@
 //! The pure core: observations in, findings out. No clock, no I/O, no text, no panics.
 //!
-//! One engine owns the baselines of one shard of tokens. The same observations in the same order give the same findings and the
+//! The engine owns the baselines of all tokens. The same observations in the same order give the same findings and the
 //! same baselines, bit for bit, wherever they were cut into batches.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -22,7 +22,7 @@ type Index = HashMap<TokenId, u32, foldhash::fast::FixedState>;
 /// A unit whose likelihood ratio is above 100 teaches nothing for a week, alerted or not.
 const QUARANTINE: f32 = 4.6;
 
-/// The baselines of one shard and the detectors that judge by them.
+/// The baselines and the detectors that judge by them.
 pub struct Engine {
     settings: Arc<Settings>,
     fleet: Fleet,

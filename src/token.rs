@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The identity of a token in baselines, alerts and shards: 128 bits of BLAKE3 over its name.
+/// The identity of a token in baselines and alerts: 128 bits of BLAKE3 over its name.
 ///
 /// Fixed and unkeyed, so that the same log and configuration give the same ids on every host and after every restart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,11 +18,6 @@ impl TokenId {
         let mut out = [0; 16];
         hasher.finalize_xof().fill(&mut out);
         TokenId(u128::from_le_bytes(out))
-    }
-
-    /// The owner shard among `shards` (at least one).
-    pub fn shard(self, shards: usize) -> usize {
-        (self.0 % shards.max(1) as u128) as usize
     }
 }
 

@@ -27,8 +27,8 @@ use tokenwatch::identity::dictionary::Dictionary;
 use tokenwatch::identity::inventory::Inventory;
 use tokenwatch::position::Partition;
 use tokenwatch::runtime::intake::{Intake, Unwatched};
+use tokenwatch::runtime::judge::Judge;
 use tokenwatch::runtime::rulebook::Rulebook;
-use tokenwatch::runtime::shard::Shard;
 use tokenwatch::source::{Chunk, Delivery};
 
 use attacks::Attack;
@@ -153,7 +153,7 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, with_inventory: bool) ->
     let rulebook = Arc::new(Rulebook::new(config, inventory, RuleSet::builtin()));
     let dictionary = Arc::new(Dictionary::default());
     let mut intake = Intake::new(&rulebook, dictionary.clone());
-    let mut shard = Shard::new(rulebook, dictionary);
+    let mut judge = Judge::new(rulebook, dictionary);
     let partition = Arc::new(Partition { source: "bench".into(), key: "bench".into(), label: "bench.csv".into() });
     let by_name: BTreeMap<&str, usize> = company.tokens.iter().map(|token| (token.name.as_str(), token.number)).collect();
     let (mut said, mut offset) = (Vec::new(), 0);
@@ -163,7 +163,7 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, with_inventory: bool) ->
         offset += day.len() as u64;
         intake.take(&Delivery::Chunk(chunk), &mut seen, &mut Unwatched);
         intake.take(&Delivery::Idle(partition.clone()), &mut seen, &mut Unwatched);
-        for alert in shard.step(&seen, &mut |_| {}) {
+        for alert in judge.step(&seen, &mut |_| {}) {
             let Time(time) = alert.time;
             // A revision is the same alert; what it adds was seen at its latest finding, and the first time is the one that counts.
             if !alert.update {

@@ -32,7 +32,7 @@ pub struct Face {
     pub contact: Option<String>,
 }
 
-/// The open alerts of one shard.
+/// The open alerts.
 #[derive(Debug, Default)]
 pub struct Grouper {
     open: BTreeMap<TokenId, Open>,

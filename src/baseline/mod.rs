@@ -1,6 +1,6 @@
 //! Baselines: what is usual for one token, in one flat record without nested maps.
 //!
-//! A baseline is changed only by its owner shard, only by [`Baseline::learn`], and only with event time.
+//! A baseline is changed only by the engine, only by [`Baseline::learn`], and only with event time.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use serde::{Deserialize, Serialize};

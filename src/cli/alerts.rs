@@ -10,8 +10,8 @@ use super::{ConfigArg, Failure};
 use crate::alert::{Alert, Source};
 use crate::config::problem::suggest;
 use crate::identity::dictionary::Dictionary;
+use crate::runtime::judge::Judge;
 use crate::runtime::rulebook::Rulebook;
-use crate::runtime::shard::Shard;
 use crate::severity::Severity;
 use crate::store::{AlertFilter, Store};
 use crate::token::TokenId;
@@ -142,9 +142,9 @@ fn show(command: &Show) -> Result<(), Failure> {
     };
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
     let dictionary = Arc::new(Dictionary::default());
-    let mut shard = Shard::new(rulebook, dictionary.clone());
-    super::tokens::read_store(&store, &mut shard, &dictionary).map_err(|error| error.to_string())?;
-    let alert = &whole(&shard, alert);
+    let mut judge = Judge::new(rulebook, dictionary.clone());
+    super::tokens::read_store(&store, &mut judge, &dictionary).map_err(|error| error.to_string())?;
+    let alert = &whole(&judge, alert);
     if command.json {
         return print_json(alert);
     }
@@ -169,8 +169,8 @@ fn show(command: &Show) -> Result<(), Failure> {
 }
 
 /// The alert with what has joined it since it was sent; findings that do not raise the severity do so quietly.
-pub fn whole(shard: &Shard, alert: &Alert) -> Alert {
-    let open = shard.open_alert(TokenId::of(alert.token.as_bytes())).filter(|open| open.id == alert.id);
+pub fn whole(judge: &Judge, alert: &Alert) -> Alert {
+    let open = judge.open_alert(TokenId::of(alert.token.as_bytes())).filter(|open| open.id == alert.id);
     open.unwrap_or(alert).clone()
 }
 

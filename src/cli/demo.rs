@@ -20,9 +20,9 @@ use crate::response::action::Request;
 use crate::response::{ActionState, NewAction};
 use crate::runtime::consequences::responses;
 use crate::runtime::intake::Reading;
+use crate::runtime::judge::Judge;
 use crate::runtime::replay::{Replayer, Summary};
 use crate::runtime::rulebook::Rulebook;
-use crate::runtime::shard::Shard;
 use crate::store::{Epoch, Store};
 
 /// See a token stolen, noticed and (in simulation) revoked.
@@ -98,20 +98,20 @@ fn show(out: &mut dyn Write, place: &Place) -> Result<(), Failure> {
     heading(out, "2. It knows the tokens (`tokenwatch tokens list`)")?;
     let mut replayer = open(&rulebook, dir, LAST)?;
     let dictionary = replayer.dictionary().clone();
-    tokens::read_store(&store, replayer.shard_mut(), &dictionary).map_err(|error| error.to_string())?;
-    let lines = tokens::inventory(&rulebook, replayer.shard_mut(), &dictionary);
-    let table = tokens::table(&lines, replayer.shard_mut(), &dictionary);
+    tokens::read_store(&store, replayer.judge_mut(), &dictionary).map_err(|error| error.to_string())?;
+    let lines = tokens::inventory(&rulebook, replayer.judge_mut(), &dictionary);
+    let table = tokens::table(&lines, replayer.judge_mut(), &dictionary);
     say(out, format_args!("{}", fitting(&table)))?;
 
     heading(out, "3. It watches the fifteenth day (`tokenwatch alerts list`)")?;
-    let (raised, shard) = watch(out, replayer, dir, &mut store)?;
+    let (raised, judge) = watch(out, replayer, dir, &mut store)?;
 
     heading(out, "4. It explains each alert (`tokenwatch alerts show ID`)")?;
     let mut told: Vec<&str> = Vec::new();
     for Raised { alert, .. } in &raised {
         if !told.contains(&&*alert.id) {
             told.push(&alert.id);
-            let whole = without_folder(&alerts::whole(&shard, alert), dir);
+            let whole = without_folder(&alerts::whole(&judge, alert), dir);
             say(out, format_args!("{}", alerts::explain(&whole, WIDEST.min(width()))))?;
         }
     }
@@ -185,9 +185,9 @@ fn learn(out: &mut dyn Write, rulebook: &Arc<Rulebook>, dir: &Path, store: &mut 
     let replayer = open(rulebook, dir, BEFORE)?;
     let dictionary = replayer.dictionary().clone();
     let bar = replay::progress_bar(&replayer);
-    let (summary, mut shard) = replayer.run_keeping(2, &mut |_| {}, &mut |read| bar.set_position(read));
+    let (summary, mut judge) = replayer.run_keeping(2, &mut |_| {}, &mut |read| bar.set_position(read));
     bar.finish_and_clear();
-    remember(store, &dictionary, &mut shard)?;
+    remember(store, &dictionary, &mut judge)?;
     let tokens = summary.tokens;
     say(
         out,
@@ -200,12 +200,12 @@ fn learn(out: &mut dyn Write, rulebook: &Arc<Rulebook>, dir: &Path, store: &mut 
 }
 
 /// One epoch, as the daemon writes one every second.
-fn remember(store: &mut Store, dictionary: &Dictionary, shard: &mut Shard) -> Result<(), Failure> {
+fn remember(store: &mut Store, dictionary: &Dictionary, judge: &mut Judge) -> Result<(), Failure> {
     let news = dictionary.take_new();
     let epoch = Epoch {
         words: news.words.into_iter().map(|(id, text)| (id, text.to_string())).collect(),
         tokens: news.tokens.into_iter().map(|(id, name)| (id, name.to_string())).collect(),
-        baselines: shard.take_dirty(),
+        baselines: judge.take_dirty(),
         ..Epoch::default()
     };
     store.commit_epoch(&epoch).map_err(|error| Failure::Usage(error.to_string()))
@@ -233,7 +233,7 @@ struct Raised {
 }
 
 /// The last day, judged by the baselines of the store.
-fn watch(out: &mut dyn Write, replayer: Replayer, dir: &Path, store: &mut Store) -> Result<(Vec<Raised>, Shard), Failure> {
+fn watch(out: &mut dyn Write, replayer: Replayer, dir: &Path, store: &mut Store) -> Result<(Vec<Raised>, Judge), Failure> {
     let rulebook = replayer.rulebook().clone();
     let dictionary = replayer.dictionary().clone();
     let mut raised: Vec<Raised> = Vec::new();
@@ -247,27 +247,27 @@ fn watch(out: &mut dyn Write, replayer: Replayer, dir: &Path, store: &mut Store)
             Err(error) => failed = Some(Failure::Usage(error.to_string())),
         }
     };
-    let (summary, mut shard) = replayer.run_keeping(2, &mut take, &mut |_| {});
+    let (summary, mut judge) = replayer.run_keeping(2, &mut take, &mut |_| {});
     if let Some(failed) = failed {
         return Err(failed);
     }
-    remember(store, &dictionary, &mut shard)?;
+    remember(store, &dictionary, &mut judge)?;
     let mut table = Table::new(&["ID", "TIME", "SEVERITY", "TOKEN", "SUMMARY"]);
     for Raised { alert, .. } in &raised {
         table.severe(alert.severity, alerts::row(alert));
     }
     say(out, format_args!("{}, {}:\n\n{}", counts(&summary), counted(raised.len() as u64, "notification"), fitting(&table)))?;
-    if let Some((first, last)) = span(&shard, &raised, dir) {
+    if let Some((first, last)) = span(&judge, &raised, dir) {
         let told = format!("\nThe first notification is about the login at {first}.");
         say(out, format_args!("{told}\nThe last finding, the copy of all customers, is of {last}."))?;
     }
-    Ok((raised, shard))
+    Ok((raised, judge))
 }
 
 /// When the first alert was sent, and the time of day of its last piece of evidence, read from the log itself.
-fn span(shard: &Shard, raised: &[Raised], dir: &Path) -> Option<(String, String)> {
+fn span(judge: &Judge, raised: &[Raised], dir: &Path) -> Option<(String, String)> {
     let first = &raised.first()?.alert;
-    let whole = alerts::whole(shard, first);
+    let whole = alerts::whole(judge, first);
     let Some(Source::File { offset, .. }) = whole.findings.last()?.evidence.last() else { return None };
     let log = fs::read(dir.join(LAST)).ok()?;
     let record = log.get(usize::try_from(*offset).ok()?..)?;

@@ -36,10 +36,10 @@ pub fn run(command: Learn) -> Result<(), Failure> {
     let mut store = Store::open(&state_dir).map_err(|error| error.to_string())?;
     let mut replayer = Replayer::open(rulebook, reading, &command.inputs)?;
     let dictionary = replayer.dictionary().clone();
-    super::tokens::read_store(&store, replayer.shard_mut(), &dictionary).map_err(|error| error.to_string())?;
+    super::tokens::read_store(&store, replayer.judge_mut(), &dictionary).map_err(|error| error.to_string())?;
     let bar = progress_bar(&replayer);
     let mut would_fire = Vec::new();
-    let (summary, mut shard) = replayer.run_keeping(
+    let (summary, mut judge) = replayer.run_keeping(
         command.threads,
         &mut |alert| {
             if would_fire.len() < 20 {
@@ -50,7 +50,7 @@ pub fn run(command: Learn) -> Result<(), Failure> {
     );
     bar.finish_and_clear();
     let news = dictionary.take_new();
-    let mut records = shard.take_dirty();
+    let mut records = judge.take_dirty();
     let learned = records.iter().filter(|(token, _)| *token != TokenId::FLEET).count();
     let mut epoch = Epoch {
         words: news.words.into_iter().map(|(id, text)| (id, text.to_string())).collect(),

@@ -10,8 +10,8 @@ use crate::baseline::network::of_key;
 use crate::baseline::{Baseline, scope_object, scope_operation};
 use crate::detect::Mode;
 use crate::identity::dictionary::Dictionary;
+use crate::runtime::judge::Judge;
 use crate::runtime::rulebook::Rulebook;
-use crate::runtime::shard::Shard;
 use crate::store::Store;
 use crate::token::TokenId;
 
@@ -59,28 +59,28 @@ pub struct Line {
 pub fn run(command: Tokens) -> Result<(), Failure> {
     match command {
         Tokens::List(command) => {
-            let (rulebook, shard, dictionary) = load(&command.config)?;
-            let lines = inventory(&rulebook, &shard, &dictionary);
+            let (rulebook, judge, dictionary) = load(&command.config)?;
+            let lines = inventory(&rulebook, &judge, &dictionary);
             if command.json {
                 for line in &lines {
-                    super::say(&mut std::io::stdout().lock(), format_args!("{}", as_json(line, &shard, &dictionary)))?;
+                    super::say(&mut std::io::stdout().lock(), format_args!("{}", as_json(line, &judge, &dictionary)))?;
                 }
                 return Ok(());
             }
-            table(&lines, &shard, &dictionary).print();
+            table(&lines, &judge, &dictionary).print();
             Ok(())
         }
         Tokens::Show(command) => {
-            let (rulebook, shard, dictionary) = load(&command.config)?;
-            let lines = inventory(&rulebook, &shard, &dictionary);
+            let (rulebook, judge, dictionary) = load(&command.config)?;
+            let lines = inventory(&rulebook, &judge, &dictionary);
             let Some(line) = lines.iter().find(|l| l.name == command.name) else {
                 let near = crate::config::problem::suggest(&command.name, lines.iter().map(|l| l.name.as_str()));
                 return Err(Failure::Usage(format!("no token \"{}\"; {near}", command.name)));
             };
             if command.json {
-                println!("{}", as_json(line, &shard, &dictionary));
+                println!("{}", as_json(line, &judge, &dictionary));
             } else {
-                print!("{}", describe(line, &shard, &dictionary));
+                print!("{}", describe(line, &judge, &dictionary));
             }
             Ok(())
         }
@@ -88,30 +88,30 @@ pub fn run(command: Tokens) -> Result<(), Failure> {
 }
 
 /// Baselines and names as the last checkpoint left them. Without a store the declared tokens alone are shown.
-fn load(config: &ConfigArg) -> Result<(std::sync::Arc<Rulebook>, Shard, std::sync::Arc<Dictionary>), Failure> {
+fn load(config: &ConfigArg) -> Result<(std::sync::Arc<Rulebook>, Judge, std::sync::Arc<Dictionary>), Failure> {
     let rulebook = Rulebook::load(config.config.as_deref()).map_err(Failure::problems)?;
     let dictionary = std::sync::Arc::new(Dictionary::default());
-    let mut shard = Shard::new(rulebook.clone(), dictionary.clone());
+    let mut judge = Judge::new(rulebook.clone(), dictionary.clone());
     match Store::open_read_only(&rulebook.config.state_dir) {
-        Ok(store) => read_store(&store, &mut shard, &dictionary).map_err(|error| error.to_string())?,
+        Ok(store) => read_store(&store, &mut judge, &dictionary).map_err(|error| error.to_string())?,
         Err(crate::store::StoreError::Missing { .. }) if !rulebook.inventory.entries().is_empty() => {}
         Err(error) => return Err(Failure::Usage(error.to_string())),
     }
-    Ok((rulebook, shard, dictionary))
+    Ok((rulebook, judge, dictionary))
 }
 
 /// Puts all baselines, words and names of a store back.
-pub fn read_store(store: &Store, shard: &mut Shard, dictionary: &Dictionary) -> Result<(), crate::store::StoreError> {
+pub fn read_store(store: &Store, judge: &mut Judge, dictionary: &Dictionary) -> Result<(), crate::store::StoreError> {
     store.load_words(&mut |id, text| dictionary.load_word(id, text))?;
     store.load_tokens(&mut |id, name| dictionary.load_token(id, name))?;
     store.load_baselines(&mut |token, record| {
-        shard.load(token, record);
+        judge.load(token, record);
     })
 }
 
 /// Declared tokens joined with those that were seen, by name.
-pub fn inventory(rulebook: &Rulebook, shard: &Shard, dictionary: &Dictionary) -> Vec<Line> {
-    let mut lines: Vec<Line> = shard
+pub fn inventory(rulebook: &Rulebook, judge: &Judge, dictionary: &Dictionary) -> Vec<Line> {
+    let mut lines: Vec<Line> = judge
         .engine()
         .baselines()
         .map(|(id, baseline)| {
@@ -121,7 +121,7 @@ pub fn inventory(rulebook: &Rulebook, shard: &Shard, dictionary: &Dictionary) ->
         })
         .collect();
     for entry in rulebook.inventory.entries() {
-        if shard.engine().get(TokenId::of(entry.name.as_bytes())).is_none() {
+        if judge.engine().get(TokenId::of(entry.name.as_bytes())).is_none() {
             lines.push(Line { name: entry.name.clone(), declared: true, owner: entry.owner.clone(), baseline: None });
         }
     }
@@ -130,7 +130,7 @@ pub fn inventory(rulebook: &Rulebook, shard: &Shard, dictionary: &Dictionary) ->
 }
 
 /// The inventory as a table; what is likely to be cut off stands last.
-pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
+pub fn table(lines: &[Line], judge: &Judge, dictionary: &Dictionary) -> Table {
     let mut table = Table::new(&["TOKEN", "OWNER", "STATE", "LAST USED", "NETWORKS", "USES"]);
     let explainer = explainer(dictionary);
     for line in lines {
@@ -141,7 +141,7 @@ pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
                 let networks: Vec<String> = b.networks.top(2).iter().map(|e| explainer.prefix(e.key)).collect();
                 let uses: Vec<String> = b.scopes.top(3).iter().map(|e| explainer.scope(e.key)).collect();
                 cells.extend([
-                    state(shard, b).to_owned(),
+                    state(judge, b).to_owned(),
                     b.last_seen.to_string().chars().take(10).collect(),
                     more(networks, b.networks.top(usize::MAX).len()),
                     more(uses, b.scopes.top(usize::MAX).len()),
@@ -153,8 +153,8 @@ pub fn table(lines: &[Line], shard: &Shard, dictionary: &Dictionary) -> Table {
     table
 }
 
-fn state(shard: &Shard, baseline: &Baseline) -> &'static str {
-    match shard.engine().mode(baseline, baseline.last_seen) {
+fn state(judge: &Judge, baseline: &Baseline) -> &'static str {
+    match judge.engine().mode(baseline, baseline.last_seen) {
         Mode::Learning => "learning",
         Mode::Enforcing => "watched",
     }
@@ -171,7 +171,7 @@ fn explainer(dictionary: &Dictionary) -> Explainer<'_> {
     Explainer { dictionary, rules: &[], declared: &|_, _| None }
 }
 
-fn describe(line: &Line, shard: &Shard, dictionary: &Dictionary) -> String {
+fn describe(line: &Line, judge: &Judge, dictionary: &Dictionary) -> String {
     let mut out = format!("{}\n  owner     {}\n", line.name, line.owner.as_deref().unwrap_or("nobody; add it to the inventory"));
     out.push_str(&format!("  declared  {}\n", if line.declared { "yes" } else { "no" }));
     let Some(b) = &line.baseline else {
@@ -180,7 +180,7 @@ fn describe(line: &Line, shard: &Shard, dictionary: &Dictionary) -> String {
     };
     let explainer = explainer(dictionary);
     let (events, days) = (count(b.events, "event"), count(u64::from(b.active_days), "active day"));
-    out.push_str(&format!("  state     {}, {events} in {days}\n", state(shard, b)));
+    out.push_str(&format!("  state     {}, {events} in {days}\n", state(judge, b)));
     out.push_str(&format!("  seen      {} to {}\n", b.first_seen, b.last_seen));
     let mut section = |title: &str, values: Vec<(String, u32)>| {
         out.push_str(&format!("  {title}\n"));
@@ -201,11 +201,11 @@ fn describe(line: &Line, shard: &Shard, dictionary: &Dictionary) -> String {
     out
 }
 
-fn as_json(line: &Line, shard: &Shard, dictionary: &Dictionary) -> serde_json::Value {
+fn as_json(line: &Line, judge: &Judge, dictionary: &Dictionary) -> serde_json::Value {
     let explainer = explainer(dictionary);
     let mut value = json!({ "token": line.name, "declared": line.declared, "owner": line.owner });
     if let (Some(b), Some(map)) = (&line.baseline, value.as_object_mut()) {
-        map.insert("mode".into(), json!(shard.engine().mode(b, b.last_seen)));
+        map.insert("mode".into(), json!(judge.engine().mode(b, b.last_seen)));
         map.insert("events".into(), json!(b.events));
         map.insert("active_days".into(), json!(b.active_days));
         map.insert("first_seen".into(), json!(b.first_seen.to_string()));

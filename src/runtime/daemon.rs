@@ -8,17 +8,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::consequences::consequences;
 use super::couriers::Couriers;
 use super::intake::Intake;
+use super::judge::Judge;
 use super::keeper::{Keeper, Parcel};
-use super::pipeline::{Census, Control, IntakeThread, ToShard, start_shard};
+use super::pipeline::{Census, Control, IntakeThread, start_judge};
 use super::quarantine::Quarantine;
 use super::rulebook::Rulebook;
-use super::shard::Shard;
 use super::systemd;
 use super::watch::{LastSeen, Meter};
 use crate::clock::{Clock, System};
@@ -37,7 +37,7 @@ use crate::token::TokenId;
 
 /// Chunks (of at most 256 KiB) that wait for the intake.
 const DELIVERIES: usize = 32;
-/// Batches that wait for a shard.
+/// Batches that wait to be judged.
 const BATCHES: usize = 64;
 /// Parcels that wait for the keeper.
 const PARCELS: usize = 256;
@@ -69,12 +69,12 @@ struct Daemon {
     parcels: Sender<Parcel>,
     stored: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
-    census: Arc<[Census]>,
+    census: Arc<Census>,
     /// Beaten by the intake at least every 200 ms.
     pulse: Arc<AtomicU64>,
     sources: Running,
     intake: JoinHandle<()>,
-    shards: Vec<JoinHandle<()>>,
+    judge: JoinHandle<()>,
     keeper: JoinHandle<Result<(), StoreError>>,
     couriers: Couriers,
 }
@@ -136,7 +136,7 @@ pub async fn run(path: Option<PathBuf>) -> Result<(), Ended> {
                     failed = Some("the store failed".to_owned());
                     break;
                 }
-                if daemon.intake.is_finished() || daemon.shards.iter().any(JoinHandle::is_finished) {
+                if daemon.intake.is_finished() || daemon.judge.is_finished() {
                     failed = Some("a stage of the pipeline has ended; this is a bug, please report it with the log".to_owned());
                     break;
                 }
@@ -239,10 +239,8 @@ impl Daemon {
         let metrics = Arc::new(Metrics::new().map_err(|e| e.to_string())?);
         let store = Store::open(&rulebook.config.state_dir).map_err(|e| e.to_string())?;
         let dictionary = Arc::new(Dictionary::default());
-        // One shard judges a million events a second, and what is known of all tokens together stays in one place.
-        let count = 1;
-        let mut shards: Vec<Shard> = (0..count).map(|_| Shard::new(rulebook.clone(), dictionary.clone())).collect();
-        load(&store, &mut shards, &dictionary).map_err(|e| e.to_string())?;
+        let mut judge = Judge::new(rulebook.clone(), dictionary.clone());
+        load(&store, &mut judge, &dictionary).map_err(|e| e.to_string())?;
         let checkpoints = store.load_checkpoints().map_err(|e| e.to_string())?;
 
         let (deliveries, from_sources) = bounded(DELIVERIES);
@@ -260,7 +258,6 @@ impl Daemon {
             store,
             dictionary: dictionary.clone(),
             bookmarks,
-            shards: count,
             consequences: consequences(rulebook_cell.clone(), clock.clone(), metrics.clone()),
             stopping: stopping.clone(),
             quarantine: Quarantine::new(&rulebook.config.state_dir),
@@ -270,14 +267,10 @@ impl Daemon {
             stored: stored.clone(),
         };
         let keeper = spawn("keeper", move || keeper.run(&to_keeper))?;
-        let census: Arc<[Census]> = (0..count).map(|_| Census::default()).collect();
-        let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
-        for (number, shard) in shards.into_iter().enumerate() {
-            let (inbox, messages): (Sender<ToShard>, Receiver<ToShard>) = bounded(BATCHES);
-            let thread = start_shard(number, shard, messages, parcels.clone(), metrics.clone(), clock.clone(), census.clone());
-            threads.push(thread.map_err(|e| format!("cannot start a shard: {e}"))?);
-            inboxes.push(inbox);
-        }
+        let census = Arc::new(Census::default());
+        let (inbox, messages) = bounded(BATCHES);
+        let judge = start_judge(judge, messages, parcels.clone(), metrics.clone(), clock.clone(), census.clone())
+            .map_err(|e| format!("cannot start the judge: {e}"))?;
         let mut intake = Intake::new(&rulebook, dictionary.clone());
         for checkpoint in checkpoints {
             intake.restore(&checkpoint.key, offset_of(&checkpoint.position), checkpoint.state);
@@ -289,7 +282,7 @@ impl Daemon {
             intake,
             deliveries: from_sources,
             control: to_intake,
-            shards: inboxes,
+            judge: inbox,
             keeper: parcels.clone(),
             meter: Meter::new(metrics.clone(), last_seen.clone()),
             metrics: metrics.clone(),
@@ -314,7 +307,7 @@ impl Daemon {
             pulse,
             sources: running,
             intake,
-            shards: threads,
+            judge,
             keeper,
             couriers,
         })
@@ -331,9 +324,8 @@ impl Daemon {
                     metrics.source_silent_seconds.with_label_values(&[source]).set(now.saturating_sub(*at).as_secs_f64());
                 }
             }
-            let sum = |of: fn(&Census) -> &AtomicU64| census.iter().map(|c| of(c).load(Ordering::Relaxed)).sum::<u64>();
-            for (state, n) in [("learning", sum(|c| &c.learning)), ("enforcing", sum(|c| &c.enforcing))] {
-                metrics.tokens.with_label_values(&[state]).set(i64::try_from(n).unwrap_or(i64::MAX));
+            for (state, n) in [("learning", &census.learning), ("enforcing", &census.enforcing)] {
+                metrics.tokens.with_label_values(&[state]).set(i64::try_from(n.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
             }
             outbox(&metrics);
         })
@@ -407,14 +399,12 @@ impl Daemon {
     /// Closes the channels from the front: each stage ends when the one before it has, and has taken in all that was on its way.
     async fn stop(self) -> Result<(), String> {
         self.stopping.store(true, Ordering::SeqCst);
-        let Daemon { sources, deliveries, control, parcels, intake, shards, keeper, couriers, .. } = self;
+        let Daemon { sources, deliveries, control, parcels, intake, judge, keeper, couriers, .. } = self;
         let ended = tokio::task::spawn_blocking(move || {
             sources.stop();
             drop((deliveries, control, parcels));
             let _ = intake.join();
-            for shard in shards {
-                let _ = shard.join();
-            }
+            let _ = judge.join();
             keeper
                 .join()
                 .map_err(|_| "the keeper has failed; this is a bug, please report it with the log".to_owned())?
@@ -434,18 +424,13 @@ fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'stati
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| format!("cannot start the thread {name}: {error}"))
 }
 
-/// Puts names and baselines back, each baseline into the shard that owns it.
-pub fn load(store: &Store, shards: &mut [Shard], dictionary: &Dictionary) -> Result<(), StoreError> {
+/// Puts names and baselines back.
+pub fn load(store: &Store, judge: &mut Judge, dictionary: &Dictionary) -> Result<(), StoreError> {
     store.load_words(&mut |id, text| dictionary.load_word(id, text))?;
     store.load_tokens(&mut |id, name| dictionary.load_token(id, name))?;
-    let count = shards.len();
     let mut unreadable = 0u64;
     store.load_baselines(&mut |token: TokenId, record: &[u8]| {
-        if let Some(shard) = shards.get_mut(token.shard(count))
-            && !shard.load(token, record)
-        {
-            unreadable += 1;
-        }
+        unreadable += u64::from(!judge.load(token, record));
     })?;
     if unreadable > 0 {
         tracing::warn!(unreadable, "baselines of another version cannot be read; these tokens learn anew");

@@ -28,7 +28,7 @@ use crate::token::TokenId;
 pub enum Parcel {
     /// To be stored, and sent, at once.
     Alert(Box<Alert>),
-    /// One shard's part of an epoch.
+    /// The judge's part of an epoch.
     Dirty { epoch: u64, records: Vec<(TokenId, Vec<u8>)> },
     /// The intake's part of an epoch.
     Marks { epoch: u64, marks: Vec<Mark>, gaps: Vec<Gap>, rejected: Vec<Rejected> },
@@ -50,7 +50,6 @@ pub struct Keeper {
     pub store: Store,
     pub dictionary: Arc<Dictionary>,
     pub bookmarks: BTreeMap<String, Arc<dyn Bookmarks>>,
-    pub shards: usize,
     pub consequences: Consequences,
     /// Called after rows were added to the outbox.
     pub wake: Box<dyn Fn() + Send>,
@@ -66,9 +65,8 @@ pub struct Keeper {
 /// An epoch whose parts are still arriving.
 #[derive(Default)]
 struct Gathering {
-    shards: usize,
     marks: Option<(Vec<Mark>, Vec<Gap>, Vec<Rejected>)>,
-    records: Vec<(TokenId, Vec<u8>)>,
+    records: Option<Vec<(TokenId, Vec<u8>)>>,
 }
 
 impl Keeper {
@@ -90,9 +88,7 @@ impl Keeper {
                     continue;
                 }
                 Parcel::Dirty { epoch, records } => {
-                    let part = gathering.entry(epoch).or_default();
-                    part.shards += 1;
-                    part.records.extend(records);
+                    gathering.entry(epoch).or_default().records = Some(records);
                     epoch
                 }
                 Parcel::Marks { epoch, marks, gaps, rejected } => {
@@ -101,7 +97,7 @@ impl Keeper {
                 }
             };
             // Every sender's parcels arrive in order, so epochs complete in order.
-            if gathering.get(&epoch).is_some_and(|g| g.shards == self.shards && g.marks.is_some())
+            if gathering.get(&epoch).is_some_and(|g| g.records.is_some() && g.marks.is_some())
                 && let Some(whole) = gathering.remove(&epoch)
             {
                 self.commit(whole, parcels, &mut backlog)?;
@@ -136,7 +132,7 @@ impl Keeper {
         }
         let news = self.dictionary.take_new();
         let mut epoch = Epoch {
-            baselines: whole.records,
+            baselines: whole.records.unwrap_or_default(),
             words: news.words.into_iter().map(|(id, text)| (id, text.to_string())).collect(),
             tokens: news.tokens.into_iter().map(|(id, name)| (id, name.to_string())).collect(),
             gaps: gaps.into_iter().map(|gap| (gap, now)).collect(),

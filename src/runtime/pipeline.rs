@@ -1,7 +1,7 @@
 //! The threads of the daemon between sources and store, and the barrier that makes a consistent cut through them.
 //!
-//! Every second the intake notes where each partition stands and sends a barrier down the same channels as the observations. A shard
-//! that meets it hands its dirty baselines to the keeper. All observations before the barrier, and none after it, are in the
+//! Every second the intake notes where each partition stands and sends a barrier down the same channel as the observations. The judge
+//! that meets it hands the dirty baselines to the keeper. All observations before the barrier, and none after it, are in the
 //! records that are stored with those positions.
 
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::intake::Intake;
+use super::judge::Judge;
 use super::keeper::Parcel;
 use super::rulebook::Rulebook;
-use super::shard::Shard;
 use super::watch::Meter;
 use crate::clock::Clock;
 use crate::observation::Observation;
@@ -24,8 +24,8 @@ use crate::telemetry::metrics::Metrics;
 /// Time between barriers: what is replayed after a crash, at most.
 pub const EPOCH: Duration = Duration::from_secs(1);
 
-/// What flows to a shard.
-pub enum ToShard {
+/// What flows to the judge.
+pub enum ToJudge {
     Batch(Vec<Observation>),
     Barrier(u64),
     Reload(Arc<Rulebook>),
@@ -42,57 +42,54 @@ pub enum Control {
 /// Time between counts of the tokens by state.
 const CENSUS_EVERY: Duration = Duration::from_secs(10);
 
-/// Tokens of one shard by state, for the metrics.
+/// Tokens by state, for the metrics.
 #[derive(Debug, Default)]
 pub struct Census {
     pub learning: AtomicU64,
     pub enforcing: AtomicU64,
 }
 
-/// Starts the owner thread of one shard.
+/// Starts the thread that judges.
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn start_shard(
-    number: usize,
-    mut shard: Shard,
-    inbox: Receiver<ToShard>,
+pub fn start_judge(
+    mut judge: Judge,
+    inbox: Receiver<ToJudge>,
     keeper: Sender<Parcel>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    census: Arc<[Census]>,
+    census: Arc<Census>,
 ) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
-        let count = |shard: &Shard| {
-            if let Some(census) = census.get(number) {
-                let (learning, enforcing) = shard.engine().census();
-                census.learning.store(learning, Ordering::Relaxed);
-                census.enforcing.store(enforcing, Ordering::Relaxed);
-            }
+    std::thread::Builder::new().name("judge".to_owned()).spawn(move || {
+        let count = |judge: &Judge| {
+            let (learning, enforcing) = judge.engine().census();
+            census.learning.store(learning, Ordering::Relaxed);
+            census.enforcing.store(enforcing, Ordering::Relaxed);
         };
-        count(&shard);
+        count(&judge);
         let mut counted = clock.monotonic();
         for message in inbox {
             match message {
-                ToShard::Batch(batch) => {
-                    let alerts = shard.step(&batch, &mut |finding| metrics.findings.with_label_values(&[&finding.detector]).inc());
+                ToJudge::Batch(batch) => {
+                    let alerts = judge.step(&batch, &mut |finding| metrics.findings.with_label_values(&[&finding.detector]).inc());
                     for alert in alerts {
                         if keeper.send(Parcel::Alert(Box::new(alert))).is_err() {
                             return;
                         }
                     }
                 }
-                ToShard::Barrier(epoch) => {
+                ToJudge::Barrier(epoch) => {
                     // A walk over all tokens is not for every second.
                     if clock.monotonic() - counted > CENSUS_EVERY {
-                        count(&shard);
+                        count(&judge);
                         counted = clock.monotonic();
                     }
-                    if keeper.send(Parcel::Dirty { epoch, records: shard.take_dirty() }).is_err() {
+                    if keeper.send(Parcel::Dirty { epoch, records: judge.take_dirty() }).is_err() {
                         return;
                     }
                 }
-                ToShard::Reload(rulebook) => shard.reload(rulebook),
+                ToJudge::Reload(rulebook) => judge.reload(rulebook),
             }
         }
     })
@@ -103,7 +100,7 @@ pub struct IntakeThread {
     pub intake: Intake,
     pub deliveries: Receiver<Delivery>,
     pub control: Receiver<Control>,
-    pub shards: Vec<Sender<ToShard>>,
+    pub judge: Sender<ToJudge>,
     pub keeper: Sender<Parcel>,
     pub meter: Meter,
     pub metrics: Arc<Metrics>,
@@ -153,9 +150,7 @@ impl IntakeThread {
                 match control {
                     Control::Reload(rulebook) => {
                         self.intake.reload(&rulebook);
-                        for shard in &self.shards {
-                            shard.send(ToShard::Reload(rulebook.clone())).ok()?;
-                        }
+                        self.judge.send(ToJudge::Reload(rulebook)).ok()?;
                     }
                     Control::Restart(done) => {
                         for delivery in self.deliveries.clone().try_iter() {
@@ -196,21 +191,7 @@ impl IntakeThread {
         if out.is_empty() {
             return Some(());
         }
-        if let [only] = self.shards.as_slice() {
-            return only.send(ToShard::Batch(std::mem::take(out))).ok();
-        }
-        let mut parts: Vec<Vec<Observation>> = self.shards.iter().map(|_| Vec::new()).collect();
-        for seen in out.drain(..) {
-            if let Some(part) = parts.get_mut(seen.token.shard(self.shards.len())) {
-                part.push(seen);
-            }
-        }
-        for (shard, part) in self.shards.iter().zip(parts) {
-            if !part.is_empty() {
-                shard.send(ToShard::Batch(part)).ok()?;
-            }
-        }
-        Some(())
+        self.judge.send(ToJudge::Batch(std::mem::take(out))).ok()
     }
 
     /// An alert is stored before the position that it came of.
@@ -226,9 +207,7 @@ impl IntakeThread {
         if !always && marks.is_empty() && gaps.is_empty() {
             return Some(());
         }
-        for shard in &self.shards {
-            shard.send(ToShard::Barrier(epoch)).ok()?;
-        }
+        self.judge.send(ToJudge::Barrier(epoch)).ok()?;
         self.keeper.send(Parcel::Marks { epoch, marks, gaps, rejected }).ok()
     }
 }

@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::{Receiver, bounded};
 
 use super::intake::{Intake, Reading, Watch};
+use super::judge::Judge;
 use super::rulebook::Rulebook;
-use super::shard::Shard;
 use crate::alert::Alert;
 use crate::clock::{Clock, System};
 use crate::decoder::Decoded;
@@ -202,7 +202,7 @@ pub struct Replayer {
     rulebook: Arc<Rulebook>,
     dictionary: Arc<Dictionary>,
     lanes: Vec<Lane>,
-    shard: Shard,
+    judge: Judge,
     clock: System,
 }
 
@@ -225,8 +225,8 @@ impl Replayer {
             intake.set_reading(SOURCE, reading.clone());
             lanes.push(Lane { partition, input, next: files, intake, tally: Tally::default(), offset: 0, ended: false });
         }
-        let shard = Shard::new(rulebook.clone(), dictionary.clone());
-        Ok(Replayer { rulebook, dictionary, lanes, shard, clock: System::default() })
+        let judge = Judge::new(rulebook.clone(), dictionary.clone());
+        Ok(Replayer { rulebook, dictionary, lanes, judge, clock: System::default() })
     }
 
     /// Bytes of all inputs on disk, where all are known.
@@ -234,9 +234,9 @@ impl Replayer {
         self.lanes.iter().flat_map(Lane::inputs).map(|input| input.progress().total).sum()
     }
 
-    /// The shard, to put stored baselines into before the run.
-    pub fn shard_mut(&mut self) -> &mut Shard {
-        &mut self.shard
+    /// The judge, to put stored baselines into before the run.
+    pub fn judge_mut(&mut self) -> &mut Judge {
+        &mut self.judge
     }
 
     pub fn dictionary(&self) -> &Arc<Dictionary> {
@@ -252,9 +252,9 @@ impl Replayer {
         self.run_keeping(threads, alert, progress).0
     }
 
-    /// As [`Replayer::run`]; hands back the shard with all that was learned.
-    pub fn run_keeping(self, threads: usize, alert: &mut dyn FnMut(&Alert), progress: &mut dyn FnMut(u64)) -> (Summary, Shard) {
-        let Replayer { lanes, mut shard, clock, .. } = self;
+    /// As [`Replayer::run`]; hands back the judge with all that was learned.
+    pub fn run_keeping(self, threads: usize, alert: &mut dyn FnMut(&Alert), progress: &mut dyn FnMut(u64)) -> (Summary, Judge) {
+        let Replayer { lanes, mut judge, clock, .. } = self;
         let started = clock.monotonic();
         let meters: Vec<_> = lanes.iter().flat_map(Lane::inputs).map(Input::progress).collect();
         let threaded = threads > 1;
@@ -281,15 +281,15 @@ impl Replayer {
             }
         }
         let mut alerts = 0u64;
-        let mut judge = |batch: &[Observation], fall: Option<Alert>| {
-            for found in shard.step(batch, &mut |_| {}).iter().chain(&fall) {
+        let mut take = |batch: &[Observation], fall: Option<Alert>| {
+            for found in judge.step(batch, &mut |_| {}).iter().chain(&fall) {
                 alerts += 1;
                 alert(found);
             }
             progress(meters.iter().map(|m| m.read.load(Ordering::Relaxed)).sum());
         };
-        merge(&mut feeds, &mut judge);
-        let mut summary = Summary { alerts, tokens: shard.engine().tokens(), ..Summary::default() };
+        merge(&mut feeds, &mut take);
+        let mut summary = Summary { alerts, tokens: judge.engine().tokens(), ..Summary::default() };
         for feed in feeds {
             let tally = feed.tally();
             summary.records += tally.records;
@@ -306,7 +306,7 @@ impl Replayer {
             }
         }
         summary.seconds = (clock.monotonic() - started).as_secs_f64();
-        (summary, shard)
+        (summary, judge)
     }
 }
 
@@ -339,22 +339,22 @@ impl Head {
 }
 
 /// Observations of all feeds in the order of their time, of equals in the order of the feeds.
-fn merge(feeds: &mut [Feed], judge: &mut dyn FnMut(&[Observation], Option<Alert>)) {
+fn merge(feeds: &mut [Feed], take: &mut dyn FnMut(&[Observation], Option<Alert>)) {
     if let [only] = feeds {
         while let Some((batch, falls)) = only.next() {
             let mut from = 0;
             for (before, alert) in falls {
-                judge(batch.get(from..before).unwrap_or_default(), Some(alert));
+                take(batch.get(from..before).unwrap_or_default(), Some(alert));
                 from = before;
             }
-            judge(batch.get(from..).unwrap_or_default(), None);
+            take(batch.get(from..).unwrap_or_default(), None);
         }
         return;
     }
     let mut heads: Vec<Head> = Vec::new();
     for feed in &mut *feeds {
         let mut head = Head::default();
-        head.refill(feed, &mut |alert| judge(&[], Some(alert)));
+        head.refill(feed, &mut |alert| take(&[], Some(alert)));
         heads.push(head);
     }
     let mut batch = Vec::new();
@@ -365,14 +365,14 @@ fn merge(feeds: &mut [Feed], judge: &mut dyn FnMut(&[Observation], Option<Alert>
         batch.extend(head.seen.pop_front());
         head.taken += 1;
         while let Some(alert) = head.fall() {
-            judge(&batch, Some(alert));
+            take(&batch, Some(alert));
             batch.clear();
         }
         if head.seen.is_empty() {
-            judge(&batch, None);
+            take(&batch, None);
             batch.clear();
-            head.refill(feed, &mut |alert| judge(&[], Some(alert)));
+            head.refill(feed, &mut |alert| take(&[], Some(alert)));
         }
     }
-    judge(&batch, None);
+    take(&batch, None);
 }

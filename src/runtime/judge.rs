@@ -1,4 +1,5 @@
-//! One shard: the engine and the open alerts of the tokens that it owns.
+//! The judge: the engine and the open alerts. There is one: it judges more events a second than a host's logs hold, and what is known of all tokens
+//! together has to be in one place.
 
 use std::sync::Arc;
 
@@ -31,8 +32,8 @@ struct Read {
     open: Option<String>,
 }
 
-/// Owner of some tokens. Not shared: all of its state is changed by one thread.
-pub struct Shard {
+/// See above. Not shared: all of its state is changed by one thread.
+pub struct Judge {
     engine: Engine,
     grouper: Grouper,
     rulebook: Arc<Rulebook>,
@@ -40,9 +41,9 @@ pub struct Shard {
     findings: Vec<Finding>,
 }
 
-impl Shard {
+impl Judge {
     pub fn new(rulebook: Arc<Rulebook>, dictionary: Arc<Dictionary>) -> Self {
-        Shard { engine: Engine::new(rulebook.settings.clone()), grouper: Grouper::default(), rulebook, dictionary, findings: Vec::new() }
+        Judge { engine: Engine::new(rulebook.settings.clone()), grouper: Grouper::default(), rulebook, dictionary, findings: Vec::new() }
     }
 
     /// Judges by new settings from now on.
@@ -144,9 +145,9 @@ mod tests {
         }
     }
 
-    fn shard() -> Shard {
+    fn judge() -> Judge {
         let rulebook = Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin()));
-        Shard::new(rulebook, Arc::new(Dictionary::default()))
+        Judge::new(rulebook, Arc::new(Dictionary::default()))
     }
 
     /// Judging in one go, or stored and put back after any of the observations, gives the same alerts and the same records.
@@ -156,15 +157,15 @@ mod tests {
             .map(|day| seen(100 + day, "10.0.0.7", day as u64))
             .chain([seen(121, "203.0.113.9", 90), seen(121, "203.0.114.9", 91), seen(125, "198.51.100.4", 92)])
             .collect();
-        let mut whole = shard();
+        let mut whole = judge();
         let alerts = whole.step(&days, &mut |_| {});
         assert!(!alerts.is_empty());
         let end = whole.take_dirty();
         for cut in 0..days.len() {
             let (before, after) = days.split_at(cut);
-            let mut first = shard();
+            let mut first = judge();
             let mut got = first.step(before, &mut |_| {});
-            let mut second = shard();
+            let mut second = judge();
             for (token, record) in first.take_dirty() {
                 assert!(second.load(token, &record), "the record written after {cut} observations cannot be read");
             }
