@@ -53,6 +53,11 @@ impl Engine {
         }
     }
 
+    /// What is known of all tokens together.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
     pub fn tokens(&self) -> usize {
         self.slab.len()
     }
@@ -98,8 +103,8 @@ impl Engine {
         let mode = if baseline.mature(seen.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
         let mut units = Units::default();
         if seen.acting {
-            fleet.reach(day_of(seen.time));
-            baseline.open_day(seen.time, fleet);
+            fleet.reach(day_of(seen.time), settings.budget);
+            baseline.open_day(seen.time, settings.learning, fleet);
             if seen.kind == Kind::Query {
                 baseline.volume.note(seen.time);
             }
@@ -114,7 +119,7 @@ impl Engine {
                 && let Some(unit) = units.of(seen.network.map(prefix_of), seen.client)
             {
                 unusual::judge(&case, unit, out);
-                quarantine = unit.said != 0.0 || unit.score >= QUARANTINE;
+                quarantine = unit.said != 0.0 || unit.score.is_some_and(|score| score >= QUARANTINE);
             }
         }
         if !seen.rules.is_empty() {

@@ -255,7 +255,8 @@ fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, 
         }
         "injection" => {
             for _ in 0..size {
-                let Template { before, .. } = dice.pick(&token.statements).clone();
+                let Template { before, after } = dice.pick(&token.statements).clone();
+                let before = if after.is_some() { before } else { format!("{before} WHERE 1 = ") };
                 let tail = match strength {
                     Strength::Easy => "1 UNION SELECT rolname, rolpassword, 3 FROM pg_authid -- ",
                     Strength::Medium => "1 OR 1=1 -- ",

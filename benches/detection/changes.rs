@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::dice::Dice;
-use crate::population::{Act, Class, DAY, End, HOUR, MINUTE, START, Token, hosting, internal, residential};
+use crate::population::{Act, Class, DAY, End, HOUR, MINUTE, START, Token, cloud, hosting, internal, residential};
 use crate::schema;
 
 /// What may happen to a token on a day, with its probability for the classes that it happens to.
@@ -20,7 +20,7 @@ pub const CHANGES: &[(&str, f64, &[Class])] = &[
     ("busy day", 0.04, &[Class::Person, Class::Batch, Class::Admin]),
     ("overtime", 0.03, &[Class::Person, Class::Admin]),
     ("new project", 0.02, &[Class::Person, Class::Service]),
-    ("new provider", 0.004, &[Class::Pooled, Class::Service]),
+    ("new provider", 0.008, &[Class::Service]),
     ("new pods", 0.05, &[Class::Service]),
     ("grants", 0.05, &[Class::Admin]),
 ];
@@ -66,16 +66,20 @@ fn change(what: &str, seed: u64, day: i64, token: &mut Token, dice: &mut Dice, a
             }
         }
         "move" => {
-            // The whole application moves to other machines on the same day.
+            // The whole application moves to other machines on the same day; what somebody else hosts stays where it is.
+            if !token.internal() {
+                return;
+            }
             let pool = Dice::of(&[seed, 9, token.app as u64, (day / 3) as u64]).below(50) + 200;
             token.addresses = token.addresses.iter().map(|_| internal(token.app, pool, dice)).collect();
         }
-        "new pods" => {
+        "new pods" if token.internal() => {
             let pool = token.number % 200;
             let fresh = internal(token.app, pool, dice);
             let at = dice.below(token.addresses.len());
             token.addresses[at] = fresh;
         }
+        "new pods" => {}
         "scheduled job" => {
             let table = dice.pick(&tables[..10]).clone();
             let hour = dice.between(0, 23);
@@ -130,10 +134,11 @@ fn change(what: &str, seed: u64, day: i64, token: &mut Token, dice: &mut Dice, a
                 token.statements.push(schema::read(&table, dice));
             }
         }
-        "new provider" => {
-            let fresh = if dice.chance(0.5) { residential(dice) } else { hosting(dice) };
-            token.addresses = vec![fresh];
+        // Only of those that come from outside anyway.
+        "new provider" if !token.internal() => {
+            token.addresses = vec![if dice.chance(0.5) { cloud(dice) } else { hosting(dice) }];
         }
+        "new provider" => {}
         "grants" => {
             let at = begin + dice.between(9 * HOUR, 16 * HOUR);
             let text = format!("GRANT SELECT ON {} TO reporting_{}", dice.pick(&tables[..10]), dice.below(5));

@@ -3,7 +3,8 @@
 //! `cargo bench --bench detection -- --seeds 6-10` makes for each seed a population of 200 tokens over 28 days (14 of them learning) with
 //! about four harmless changes a token, lets every third token be attacked in one of 19 ways and three strengths, writes it all as
 //! PostgreSQL's csvlog, and runs the whole pipeline over it. Options: `--tokens N`, `--days N`, `--budgets 1,3,10`, `--inventory` (the networks
-//! and schemas of every second token are declared), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and the attacks on standard error).
+//! and schemas of every second token are declared), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and the attacks on standard error),
+//! `--explain` (levels and score of each attack's days, on standard error), `--scores FILE` (levels, odds and score of every token-day).
 //!
 //! An attack counts as found where an alert about its token comes at one of its events or at most ten minutes later. Everything else
 //! that is alerted is false. Tune on seeds 1 to 5, report others.
@@ -17,10 +18,14 @@ mod report;
 mod schema;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokenwatch::baseline::unit::Most;
 use tokenwatch::config::Config;
+use tokenwatch::detect::DETECTORS;
 use tokenwatch::detect::rule::RuleSet;
 use tokenwatch::event::Time;
 use tokenwatch::identity::dictionary::Dictionary;
@@ -30,6 +35,7 @@ use tokenwatch::runtime::intake::{Intake, Unwatched};
 use tokenwatch::runtime::judge::Judge;
 use tokenwatch::runtime::rulebook::Rulebook;
 use tokenwatch::source::{Chunk, Delivery};
+use tokenwatch::token::TokenId;
 
 use attacks::Attack;
 use population::{Act, DAY, MINUTE, START, Token};
@@ -44,6 +50,8 @@ struct Wanted {
     inventory: bool,
     svg: Option<String>,
     log: Option<String>,
+    explain: bool,
+    scores: Option<String>,
 }
 
 impl Wanted {
@@ -57,6 +65,8 @@ impl Wanted {
             inventory: false,
             svg: None,
             log: None,
+            explain: false,
+            scores: None,
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -71,7 +81,9 @@ impl Wanted {
                 "--days" => wanted.days = value().parse().expect("a number"),
                 "--budgets" => wanted.budgets = value().split(',').map(|b| b.parse().expect("a budget")).collect(),
                 "--inventory" => wanted.inventory = true,
+                "--explain" => wanted.explain = true,
                 "--log" => wanted.log = Some(value()),
+                "--scores" => wanted.scores = Some(value()),
                 "--svg" => wanted.svg = Some(value()),
                 "--bench" => {}
                 other => panic!("unknown option {other}"),
@@ -96,6 +108,8 @@ pub struct Said {
     pub token: usize,
     pub time: i64,
     pub detectors: Vec<String>,
+    /// An alert that is sent once more, since it has become more severe. It finds, but is not one more false alert.
+    pub update: bool,
 }
 
 fn company(seed: u64, wanted: &Wanted) -> Company {
@@ -142,11 +156,11 @@ fn inventory(tokens: &[Token]) -> String {
     text
 }
 
-fn run(company: &Company, wanted: &Wanted, budget: f64, with_inventory: bool) -> Vec<Said> {
+fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut dyn Write>) -> Vec<Said> {
     let mut config = Config::default();
     config.detect.false_alerts_per_1000_token_days = budget;
     config.detect.learning = Duration::from_secs(86_400 * wanted.learning as u64);
-    let inventory = match with_inventory {
+    let inventory = match wanted.inventory {
         true => Inventory::parse(&company.inventory, "tokens.toml").unwrap_or_else(|problems| panic!("{problems:?}")),
         false => Inventory::default(),
     };
@@ -157,7 +171,7 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, with_inventory: bool) ->
     let partition = Arc::new(Partition { source: "bench".into(), key: "bench".into(), label: "bench.csv".into() });
     let by_name: BTreeMap<&str, usize> = company.tokens.iter().map(|token| (token.name.as_str(), token.number)).collect();
     let (mut said, mut offset) = (Vec::new(), 0);
-    for day in &company.days {
+    for (number, day) in company.days.iter().enumerate() {
         let mut seen = Vec::new();
         let chunk = Chunk { partition: partition.clone(), offset, bytes: day.clone(), message: false };
         offset += day.len() as u64;
@@ -165,18 +179,68 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, with_inventory: bool) ->
         intake.take(&Delivery::Idle(partition.clone()), &mut seen, &mut Unwatched);
         for alert in judge.step(&seen, &mut |_| {}) {
             let Time(time) = alert.time;
-            // A revision is the same alert; what it adds was seen at its latest finding, and the first time is the one that counts.
-            if !alert.update {
-                said.push(Said { token: by_name[alert.token.as_str()], time, detectors: alert.detectors });
-            }
+            said.push(Said { token: by_name[alert.token.as_str()], time, detectors: alert.detectors, update: alert.update });
+        }
+        if let Some(scores) = &mut scores {
+            write_scores(company, number as i64, &judge, scores);
+        }
+        if wanted.explain {
+            explain(company, number as i64, &judge, &said);
         }
     }
     said
 }
 
+/// One line for each token that was active on the day, for whoever fits archetypes or thresholds.
+fn write_scores(company: &Company, day: i64, judge: &Judge, out: &mut dyn Write) {
+    for token in &company.tokens {
+        let Some(baseline) = judge.engine().get(TokenId::of(token.name.as_bytes())) else { continue };
+        if i64::from(baseline.day) != START / DAY + day {
+            continue;
+        }
+        let attack = company.attacks.iter().find(|attack| attack.token == token.number);
+        let what = match attack {
+            Some(attack) if attack.events.iter().any(|time| (time - START) / DAY == day) => {
+                format!("{}/{}", attacks::SCENARIOS[attack.scenario].0.replace(',', ""), attack.strength.name())
+            }
+            Some(attack) if attack.drip || (attack.begin - START) / DAY <= day => "after".to_owned(),
+            _ => "-".to_owned(),
+        };
+        let Most { levels, score, alerted } = baseline.units.most();
+        let odds: Vec<f32> = baseline.odds(judge.engine().fleet()).iter().flatten().map(|q| *q as f32).collect();
+        let (class, score, hours) = (token.class.name(), score.unwrap_or(-9.0), baseline.hours.iter().filter(|days| **days > 0).count());
+        let (number, active) = (token.number, baseline.active_days);
+        let line = format!("{day},{class},{what},{score:.3},{alerted},{number},{active},{levels:?};{hours};{odds:?}");
+        writeln!(out, "{line}").unwrap_or_else(|e| panic!("--scores: {e}"));
+    }
+}
+
+/// What the day's attacks looked like to the detectors.
+fn explain(company: &Company, day: i64, judge: &Judge, said: &[Said]) {
+    let on_day = |time: i64| (time - START) / DAY == day;
+    for attack in company.attacks.iter().filter(|attack| attack.events.iter().any(|time| on_day(*time))) {
+        let token = &company.tokens[attack.token];
+        let Some(baseline) = judge.engine().get(TokenId::of(token.name.as_bytes())) else { continue };
+        let Most { levels, score, .. } = baseline.units.most();
+        let odds = baseline.odds(judge.engine().fleet());
+        let levels: Vec<String> = DETECTORS
+            .iter()
+            .zip(levels)
+            .zip(odds)
+            .filter(|((_, level), _)| *level > 0)
+            .map(|((detector, level), odds)| format!("{} {level} ({:.1} %)", detector.name, 100.0 * odds[usize::from(level)]))
+            .collect();
+        let found = said.iter().find(|said| said.token == attack.token && on_day(said.time));
+        let found = found.map_or("missed".to_owned(), |said| said.detectors.join("+"));
+        let (scenario, strength) = (attacks::SCENARIOS[attack.scenario].0, attack.strength.name());
+        eprintln!("{scenario}, {strength} | {} | {:.1} | {} | {found}", token.name, score.unwrap_or(f32::NAN), levels.join(", "));
+    }
+}
+
 fn main() {
     let wanted = Wanted::read();
     let mut report = report::Report::new(&wanted.budgets);
+    let mut scores = wanted.scores.as_ref().map(|path| File::create(path).map(BufWriter::new).unwrap_or_else(|e| panic!("{path}: {e}")));
     for seed in wanted.seeds.clone() {
         let company = company(seed, &wanted);
         if let Some(path) = &wanted.log {
@@ -188,7 +252,8 @@ fn main() {
         }
         report.company(&company.tokens, company.events, company.changes, company.attacks.len(), wanted.days - wanted.learning);
         for (at, budget) in wanted.budgets.iter().enumerate() {
-            let said = run(&company, &wanted, *budget, wanted.inventory);
+            let scores = scores.as_mut().map(|file| file as &mut dyn Write);
+            let said = run(&company, &wanted, *budget, scores);
             report.add(at, &company.tokens, &company.attacks, &said, START + wanted.learning * DAY, 10 * MINUTE);
         }
         eprintln!("seed {seed}: {} events, {} changes, {} attacks", company.events, company.changes, company.attacks.len());

@@ -174,6 +174,8 @@ fn one(seed: u64, number: usize) -> Token {
     }
     let pool = number % 200;
     let addresses: Vec<IpAddr> = match class {
+        // A partner, or a service that somebody else hosts.
+        Class::Service if number.is_multiple_of(10) => vec![cloud(dice)],
         Class::Service => (0..2 + dice.below(5)).map(|_| internal(app, pool, dice)).collect(),
         Class::Person => vec![v4(10, 60, dice.below(4), 2 + dice.below(250))],
         Class::Ci => Vec::new(),
@@ -285,6 +287,11 @@ impl Token {
             };
             acts.push(self.act(at, address, client, &text, End::Done));
         }
+    }
+
+    /// Does it come from the company's own networks?
+    pub fn internal(&self) -> bool {
+        self.addresses.iter().all(|address| matches!(address, IpAddr::V4(address) if address.is_private()))
     }
 
     pub fn act(&self, time: i64, address: IpAddr, client: &Rc<str>, text: &str, end: End) -> Act {

@@ -38,16 +38,24 @@ const COLUMNS: [&str; 16] = [
     "region",
 ];
 
-/// A statement with a hole for its literals.
+/// A statement, most with a hole for a literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     pub before: String,
-    pub after: String,
+    /// What follows the literal; `None` where there is none.
+    pub after: Option<String>,
 }
 
 impl Template {
+    fn with_hole(before: String, after: &str) -> Template {
+        Template { before, after: Some(after.to_owned()) }
+    }
+
     pub fn text(&self, dice: &mut Dice) -> String {
-        format!("{}{}{}", self.before, dice.below(1_000_000), self.after)
+        match &self.after {
+            Some(after) => format!("{}{}{after}", self.before, dice.below(1_000_000)),
+            None => self.before.clone(),
+        }
     }
 }
 
@@ -71,10 +79,10 @@ pub fn read(table: &str, dice: &mut Dice) -> Template {
     let list = columns(dice, count);
     let by = COLUMNS[dice.below(COLUMNS.len())];
     match dice.below(4) {
-        0 => Template { before: format!("SELECT {list} FROM {table} WHERE {by} = "), after: String::new() },
-        1 => Template { before: format!("SELECT {list} FROM {table} WHERE {by} > "), after: " ORDER BY id LIMIT 50".into() },
-        2 => Template { before: format!("SELECT count(*) FROM {table} WHERE {by} = "), after: String::new() },
-        _ => Template { before: format!("SELECT {list} FROM {table} WHERE owner_id = "), after: format!(" AND {by} IS NOT NULL") },
+        0 => Template::with_hole(format!("SELECT {list} FROM {table} WHERE {by} = "), ""),
+        1 => Template::with_hole(format!("SELECT {list} FROM {table} WHERE {by} > "), " ORDER BY id LIMIT 50"),
+        2 => Template::with_hole(format!("SELECT count(*) FROM {table} WHERE {by} = "), ""),
+        _ => Template::with_hole(format!("SELECT {list} FROM {table} WHERE owner_id = "), &format!(" AND {by} IS NOT NULL")),
     }
 }
 
@@ -82,14 +90,14 @@ pub fn read(table: &str, dice: &mut Dice) -> Template {
 pub fn write(table: &str, dice: &mut Dice) -> Template {
     let by = COLUMNS[1 + dice.below(COLUMNS.len() - 1)];
     match dice.below(3) {
-        0 => Template { before: format!("UPDATE {table} SET {by} = "), after: " WHERE id = 7".into() },
-        1 => Template { before: format!("INSERT INTO {table} ({by}, status) VALUES ("), after: ", 1)".into() },
-        _ => Template { before: format!("DELETE FROM {table} WHERE {by} = 3 AND id = "), after: String::new() },
+        0 => Template::with_hole(format!("UPDATE {table} SET {by} = "), " WHERE id = 7"),
+        1 => Template::with_hole(format!("INSERT INTO {table} ({by}, status) VALUES ("), ", 1)"),
+        _ => Template::with_hole(format!("DELETE FROM {table} WHERE {by} = 3 AND id = "), ""),
     }
 }
 
 pub fn fixed(text: &str) -> Template {
-    Template { before: text.to_owned(), after: String::new() }
+    Template { before: text.to_owned(), after: None }
 }
 
 /// What monitoring agents and graphical clients read.

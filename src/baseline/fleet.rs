@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::unit::FEATURES;
+use super::unit::{FEATURES, Most};
 
 /// Weight of the tables below, in token-days a bin.
 const PRIOR_DAYS: f64 = 200.0;
 /// Weight of the thresholds below, in token-days.
-const PRIOR_THRESHOLD: f64 = 1_500.0;
+const PRIOR_THRESHOLD: f64 = 3_000.0;
 
 /// Probability that a token shows a level of at least 1, 2, 3, 4 on an active day, in the order of the features.
 const HAZARD: [[f64; 4]; FEATURES] = [
@@ -35,10 +35,16 @@ const AGES: [u16; 8] = [1, 2, 3, 5, 9, 16, 30, u16::MAX];
 const BINS: usize = 21;
 
 /// Thresholds (ln c) at budgets of 1, 3 and 10 false alerts per 1000 token-days.
-const THRESHOLDS: [(f64, f64); 4] = [(0.3, 5.6), (1.0, 4.5), (3.0, 2.9), (10.0, 1.4)];
+const THRESHOLDS: [(f64, f64); 4] = [(0.3, 5.5), (1.0, 4.5), (3.0, 3.3), (10.0, 1.8)];
 
 /// Closed days whose scores set the threshold.
 const DAYS: usize = 21;
+/// Share of the days that the tail is fitted to.
+const TAIL: f64 = 0.03;
+/// Mean excess of the tail over its begin, in nats, where little of it is seen, and its bounds: where the likelihood ratio keeps what it
+/// promises, it is near 1.
+const EXCESS: f64 = 1.2;
+const EXCESSES: (f64, f64) = (0.8, 2.0);
 /// Scores are counted in bins of a quarter nat from -8 up.
 const SCORES: usize = 128;
 const LOWEST: f64 = -8.0;
@@ -95,18 +101,29 @@ struct Tables {
     /// Token-days and days at each level, by age.
     days: [f64; BINS],
     levels: Vec<[[f64; 4]; FEATURES]>,
-    /// Scores of the days of the ring, and of the day that is open.
-    scores: Vec<Vec<u32>>,
+    /// The days of the ring, and the one that is open.
+    ring: Vec<Scores>,
     day: u16,
-    /// Mean excess and so on are worked out once a day.
+    /// Worked out once a day.
     fit: Option<Fit>,
 }
 
-/// The tail of the daily scores: the 97 % quantile, the mean excess above it, token-days behind it.
+/// The scores of one day of tokens that are judged by their baselines.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Scores {
+    counts: Vec<u32>,
+    /// Token-days with an alert; their scores are not among the counts.
+    alerted: u32,
+    /// The threshold that was in force.
+    threshold: f64,
+}
+
+/// The tail of the daily scores.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Fit {
-    quantile: f64,
-    excess: f64,
+    /// Score that a token-day exceeds with the probability asked for.
+    threshold: f64,
+    /// Token-days behind it.
     days: f64,
 }
 
@@ -143,14 +160,20 @@ impl Fleet {
         hazard
     }
 
-    /// A token's day is over. Days with an alert do not count: an attack is not what tokens usually do.
-    pub fn close(&mut self, kind: Kindred, levels: &[u8; FEATURES], score: f32, alerted: bool) {
+    /// A token's day is over. The levels of days with an alert do not count: an attack is not what tokens usually do. `judged`: the token is judged
+    /// by its baseline, so that its score counts for the threshold.
+    pub fn close(&mut self, kind: Kindred, day: &Most, judged: bool) {
         self.changed = true;
-        if alerted {
+        let tables = &mut self.tables;
+        if judged {
+            if let Some(scores) = tables.ring.last_mut() {
+                scores.note(day);
+            }
+        }
+        if day.alerted {
             return;
         }
         let bin = kind.bin();
-        let tables = &mut self.tables;
         if tables.levels.len() < BINS {
             tables.levels.resize(BINS, [[0.0; 4]; FEATURES]);
         }
@@ -158,51 +181,39 @@ impl Fleet {
             *days += 1.0;
         }
         if let Some(pooled) = tables.levels.get_mut(bin) {
-            for (pooled, level) in pooled.iter_mut().zip(levels) {
+            for (pooled, level) in pooled.iter_mut().zip(day.levels) {
                 for (at, count) in pooled.iter_mut().enumerate() {
-                    *count += f64::from(u8::from(usize::from(*level) > at));
+                    *count += f64::from(u8::from(usize::from(level) > at));
                 }
-            }
-        }
-        if kind.active_days > 1 && score > f32::MIN {
-            if tables.scores.is_empty() {
-                tables.scores.push(vec![0; SCORES]);
-            }
-            let place = ((f64::from(score) - LOWEST) / STEP).clamp(0.0, (SCORES - 1) as f64) as usize;
-            if let Some(count) = tables.scores.last_mut().and_then(|day| day.get_mut(place)) {
-                *count += 1;
             }
         }
     }
 
     /// The clock of events has reached this day.
-    pub fn reach(&mut self, day: u16) {
-        let tables = &mut self.tables;
-        if day <= tables.day {
+    pub fn reach(&mut self, day: u16, budget: f64) {
+        if day <= self.tables.day {
             return;
         }
-        tables.day = day;
         self.changed = true;
-        tables.fit = fit(&tables.scores);
-        if tables.scores.len() >= DAYS {
-            tables.scores.remove(0);
+        self.tables.day = day;
+        self.tables.fit = fit(&self.tables.ring, per_day(budget));
+        let threshold = self.threshold(budget);
+        let ring = &mut self.tables.ring;
+        if ring.len() >= DAYS {
+            ring.remove(0);
         }
-        tables.scores.push(vec![0; SCORES]);
+        ring.push(Scores { threshold, ..Scores::default() });
     }
 
     /// The score (ln e) above which a unit is alerted, for a budget in false alerts per 1000 token-days: the fleet's own tail, shrunk
     /// towards what made-up populations showed, and never above 1/a, which holds whatever the fleet is like.
     pub fn threshold(&self, budget: f64) -> f64 {
-        let a = (budget / 1000.0).clamp(1e-6, 0.5);
         let shipped = shipped(budget);
         let own = match self.tables.fit {
-            Some(fit) if fit.days >= 200.0 => {
-                let own = fit.quantile + 1.2 * fit.excess * libm::log(0.03 / a).max(0.0);
-                (PRIOR_THRESHOLD * shipped + fit.days * own) / (PRIOR_THRESHOLD + fit.days)
-            }
+            Some(fit) if fit.days >= 200.0 => (PRIOR_THRESHOLD * shipped + fit.days * fit.threshold) / (PRIOR_THRESHOLD + fit.days),
             _ => shipped,
         };
-        own.min(-libm::log(a))
+        own.min(-libm::log(per_day(budget)))
     }
 
     /// What must be stored, if it has changed since the last call.
@@ -233,31 +244,76 @@ fn shipped(budget: f64) -> f64 {
     }
 }
 
-fn fit(days: &[Vec<u32>]) -> Option<Fit> {
+/// The budget as a probability per token-day.
+fn per_day(budget: f64) -> f64 {
+    (budget / 1000.0).clamp(1e-6, 0.5)
+}
+
+impl Scores {
+    fn note(&mut self, day: &Most) {
+        if day.alerted {
+            self.alerted = self.alerted.saturating_add(1);
+            return;
+        }
+        self.counts.resize(SCORES, 0);
+        let score = day.score.map_or(LOWEST, f64::from);
+        let place = ((score - LOWEST) / STEP).clamp(0.0, (SCORES - 1) as f64) as usize;
+        if let Some(count) = self.counts.get_mut(place) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+/// The score that a harmless token-day exceeds with probability `a`: an exponential tail above the 97 % quantile.
+///
+/// Days with an alert are attacks, or harmless and above the threshold. As many of them as twice the budget allows count as harmless, and lie in
+/// the tail. Its mean excess is that of what lies below the lowest threshold that was in force, as far as that shows enough of it.
+fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
     let mut counts = [0u64; SCORES];
-    for day in days {
-        for (count, more) in counts.iter_mut().zip(day) {
+    for day in ring {
+        for (count, more) in counts.iter_mut().zip(&day.counts) {
             *count += u64::from(*more);
         }
     }
-    let all: u64 = counts.iter().sum();
-    if all == 0 {
+    let quiet: u64 = counts.iter().sum();
+    if quiet == 0 {
         return None;
     }
-    let value = |at: usize| LOWEST + (at as f64 + 0.5) * STEP;
-    let (mut above, mut excess) = (0u64, 0.0);
-    let wanted = (all as f64 * 0.03).ceil() as u64;
+    let alerted: u64 = ring.iter().map(|day| u64::from(day.alerted)).sum();
+    let harmless = (alerted as f64).min(2.0 * a * quiet as f64);
+    let days = quiet as f64 + harmless;
+    let cut = ring.iter().filter(|day| !day.counts.is_empty()).map(|day| day.threshold).reduce(f64::min)?;
+    let lower = |at: usize| LOWEST + at as f64 * STEP;
+    let (mut above, mut seen, mut sum) = (harmless, 0.0, 0.0);
     for (at, count) in counts.iter().enumerate().rev() {
+        let count = *count as f64;
         above += count;
-        if above >= wanted {
-            let quantile = value(at);
-            for (higher, count) in counts.iter().enumerate().skip(at) {
-                excess += (value(higher) - quantile) * *count as f64;
-            }
-            return Some(Fit { quantile, excess: (excess / above.max(1) as f64).max(0.2), days: all as f64 });
+        // Within the last bin in proportion.
+        let beyond = above - TAIL * days;
+        let share = if beyond >= 0.0 { (1.0 - beyond / count.max(1.0)).max(0.0) } else { 1.0 };
+        let middle = lower(at) + STEP * (1.0 - share / 2.0);
+        if middle < cut {
+            seen += share * count;
+            sum += share * count * middle;
+        }
+        if beyond >= 0.0 {
+            let quantile = lower(at) + STEP * (1.0 - share);
+            let weight = if seen < 1.0 { 0.0 } else { ((cut - quantile - 1.0) / 2.0).clamp(0.0, 1.0) };
+            let excess = EXCESS + weight * (uncut(sum / seen.max(1.0) - quantile, cut - quantile) - EXCESS);
+            return Some(Fit { threshold: quantile + excess * libm::log(TAIL / a), days });
         }
     }
     None
+}
+
+/// The mean of an exponential of which the part below `cut` has this mean.
+fn uncut(mean: f64, cut: f64) -> f64 {
+    let (mut low, mut high) = EXCESSES;
+    for _ in 0..30 {
+        let middle = f64::midpoint(low, high);
+        if middle - cut / (libm::exp(cut / middle) - 1.0) < mean { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
 }
 
 #[cfg(test)]
@@ -270,16 +326,52 @@ mod tests {
     fn thresholds_follow_the_budget_and_stay_below_the_guarantee() {
         let fleet = Fleet::default();
         assert!((fleet.threshold(1.0) - 4.5).abs() < 1e-9);
-        assert!((fleet.threshold(3.0) - 2.9).abs() < 1e-9);
+        assert!((fleet.threshold(3.0) - 3.3).abs() < 1e-9);
         assert!(fleet.threshold(10.0) < fleet.threshold(3.0) && fleet.threshold(0.3) > 5.0);
         let mut fleet = Fleet::default();
         for day in 1..40 {
-            fleet.reach(day);
+            fleet.reach(day, 1.0);
             for _ in 0..2_000 {
-                fleet.close(OLD, &[0; FEATURES], 25.0, false);
+                fleet.close(OLD, &Most { score: Some(25.0), ..Most::default() }, true);
             }
         }
         assert!((fleet.threshold(1.0) - libm::log(1000.0)).abs() < 1e-9, "an attacker cannot push it higher");
+    }
+
+    /// Closes days whose scores are an exponential of mean 1.2 from `from` up, those above the threshold being alerted, and so many attacks that
+    /// are found on each. Returns the harmless alerts per 1000 token-days in the end, and the threshold.
+    fn closed(from: f64, attacks: u32, budget: f64) -> (f64, f64) {
+        let (mut fleet, mut alerted, mut days) = (Fleet::default(), 0u32, 0u32);
+        for day in 1..200 {
+            fleet.reach(day, budget);
+            let threshold = fleet.threshold(budget);
+            for n in 0..500u32 {
+                // A low-discrepancy sequence in place of chance (Kronecker, golden ratio).
+                let u = ((f64::from(days + n) + 0.5) * 0.618_033_988_749_894_9).fract();
+                let score = from - 1.2 * libm::log(u);
+                let over = score >= threshold;
+                alerted += u32::from(over && day > 100);
+                fleet.close(OLD, &Most { score: Some(score as f32), alerted: over, ..Most::default() }, true);
+            }
+            for _ in 0..attacks {
+                fleet.close(OLD, &Most { score: Some(12.0), alerted: true, ..Most::default() }, true);
+            }
+            days += 500;
+        }
+        (1000.0 * f64::from(alerted) / (500.0 * 99.0), fleet.threshold(budget))
+    }
+
+    #[test]
+    fn the_fleets_own_tail_keeps_the_budget() {
+        for budget in [1.0, 3.0, 10.0] {
+            // As the shipped thresholds expect, quieter, and noisier.
+            for from in [-3.8, -4.6, -3.0] {
+                let (realised, _) = closed(from, 0, budget);
+                assert!((0.7..=1.3).contains(&(realised / budget)), "{realised} for {budget} from {from}");
+            }
+            let moved = closed(-3.8, 10, budget).1 - closed(-3.8, 0, budget).1;
+            assert!(moved.abs() < 0.6, "attacks that are found hardly move the threshold: {moved}");
+        }
     }
 
     #[test]
@@ -287,9 +379,9 @@ mod tests {
         let mut fleet = Fleet::default();
         let before = fleet.hazard(0, OLD)[0];
         for n in 0..10_000 {
-            let mut levels = [0; FEATURES];
-            levels[0] = u8::from(n % 10 == 0);
-            fleet.close(OLD, &levels, 0.0, false);
+            let mut day = Most::default();
+            day.levels[0] = u8::from(n % 10 == 0);
+            fleet.close(OLD, &day, false);
         }
         assert!((before - 0.03).abs() < 1e-9);
         assert!((fleet.hazard(0, OLD)[0] - 0.1).abs() < 0.002);

@@ -27,7 +27,7 @@ use volume::Volume;
 use window::Window;
 
 /// Layout of the stored record; a record of another layout is dropped and learned anew.
-pub const LAYOUT: u8 = 2;
+pub const LAYOUT: u8 = 3;
 
 /// An object and the operation applied to it, as one key: the object in the upper half.
 pub fn scope_key(scope: Scope) -> u128 {
@@ -136,6 +136,8 @@ pub struct Baseline {
     pub skeletons: Usual<WordId, 4>,
     /// Last day on which each class of operations was used; 0: never.
     pub classes: [u16; CLASSES],
+    /// Classes used for the first time today, a bit each.
+    pub new_classes: u8,
     pub volume: Volume,
     pub rules: SmallVec<[RuleMemory; 1]>,
     pub history: History,
@@ -168,6 +170,7 @@ impl Baseline {
             shapes: Usual::default(),
             skeletons: Usual::default(),
             classes: [0; CLASSES],
+            new_classes: 0,
             volume: Volume::default(),
             rules: SmallVec::new(),
             history: History::default(),
@@ -186,17 +189,18 @@ impl Baseline {
         now.0.saturating_sub(self.first_seen.0) >= learning && self.active_days >= days_wanted
     }
 
-    /// Moves on to the day of `time`. Late events belong to the day that is open.
-    pub fn open_day(&mut self, time: Time, fleet: &mut Fleet) {
+    /// Moves on to the day of `time`. Late events belong to the day that is open. `learning`: as in [`Baseline::mature`].
+    pub fn open_day(&mut self, time: Time, learning: i64, fleet: &mut Fleet) {
         let day = day_of(time);
         if self.active_days == 0 {
             self.active_days = 1;
             self.day = day;
         } else if day > self.day {
-            let (levels, score, alerted) = self.units.most();
+            let most = self.units.most();
             let kind = self.kind();
-            self.history.close(&levels, |feature| fleet.hazard(feature, kind));
-            fleet.close(kind, &levels, score, alerted);
+            let judged = self.mature(self.last_seen, learning);
+            self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));
+            fleet.close(kind, &most, judged);
             self.units.clear();
             self.volume.next_day();
             self.silence = u8::try_from(day.saturating_sub(self.day)).unwrap_or(u8::MAX);
@@ -207,6 +211,7 @@ impl Baseline {
             self.day = day;
             self.active_days = self.active_days.saturating_add(1);
             self.hours_today = 0;
+            self.new_classes = 0;
         }
     }
 
@@ -217,13 +222,19 @@ impl Baseline {
     }
 
     /// Age and working hours: tokens of the same kind are compared with each other.
-    fn kind(&self) -> Kindred {
+    pub fn kind(&self) -> Kindred {
         let schedule = match self.hours.iter().filter(|days| **days > 0).count() {
             0..=3 => Schedule::Batch,
             4..=16 => Schedule::People,
             _ => Schedule::AlwaysOn,
         };
         Kindred { active_days: self.active_days, schedule }
+    }
+
+    /// Was this class used before today?
+    pub fn used(&self, class: Class) -> bool {
+        let first_day = self.new_classes & (1 << class as u8) != 0;
+        !first_day && self.classes.get(class as usize).is_some_and(|last| *last > 0)
     }
 
     /// Takes one observation in. `quarantine`: what it shows for the first time today is not to be learned soon.
@@ -256,6 +267,7 @@ impl Baseline {
                 && let Some(last) = self.classes.get_mut(class as usize)
             {
                 if *last == 0 {
+                    self.new_classes |= 1 << class as u8;
                     fleet.adopt(Thing::Operation, class as u64);
                 }
                 *last = day.max(1);

@@ -46,8 +46,8 @@ pub struct Unit {
     pub levels: [u8; FEATURES],
     /// The network itself is new, not only the address.
     pub new_network: bool,
-    /// Highest score so far, in nats.
-    pub score: f32,
+    /// Highest score so far, in nats; `None` where nothing is unusual.
+    pub score: Option<f32>,
     /// The score when an alert last spoke of it; 0: none did.
     pub said: f32,
     /// Sum of the weights of new scopes.
@@ -57,6 +57,17 @@ pub struct Unit {
     pub denied: SmallVec<[WordId; 2]>,
     /// The newest scope, as a [`super::scope_key`].
     pub scope: u128,
+}
+
+/// A token's day as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Most {
+    /// The highest level of each feature.
+    pub levels: [u8; FEATURES],
+    /// The highest score, in nats; `None` where nothing was unusual.
+    pub score: Option<f32>,
+    /// An alert speaks of it.
+    pub alerted: bool,
 }
 
 /// The units of one token's day.
@@ -79,18 +90,17 @@ impl Units {
         self.0.get_mut(at)
     }
 
-    /// The highest level of each feature, and the highest score.
-    pub fn most(&self) -> ([u8; FEATURES], f32, bool) {
-        let mut levels = [0; FEATURES];
-        let (mut score, mut said) = (f32::MIN, false);
+    /// What is to be said of the whole day.
+    pub fn most(&self) -> Most {
+        let mut most = Most::default();
         for unit in &self.0 {
-            for (most, level) in levels.iter_mut().zip(unit.levels) {
+            for (most, level) in most.levels.iter_mut().zip(unit.levels) {
                 *most = level.max(*most);
             }
-            score = score.max(unit.score);
-            said |= unit.said != 0.0;
+            most.score = [most.score, unit.score].into_iter().flatten().reduce(f32::max);
+            most.alerted |= unit.said != 0.0;
         }
-        (levels, score, said)
+        most
     }
 
     pub fn clear(&mut self) {

@@ -37,7 +37,12 @@ fn new_scope(case: &Case<'_>, unit: &mut Unit) -> u8 {
             0 => 3.0,
         };
         let object_known = known.iter().any(|e| scope_object(e.key) == scope.object);
-        unit.new_scopes += if object_known { weight / 3.0 } else { weight };
+        unit.new_scopes += match scope.operation {
+            // Whatever is created is new to everybody.
+            Operation::Create => weight / 4.0,
+            _ if object_known => weight / 3.0,
+            _ => weight,
+        };
         unit.scope = key;
     }
     match unit.new_scopes {
@@ -51,7 +56,9 @@ fn new_scope(case: &Case<'_>, unit: &mut Unit) -> u8 {
 
 fn new_operation(case: &Case<'_>, _: &mut Unit) -> u8 {
     let Some(class) = class_of(case.seen).filter(|_| ran(case)) else { return 0 };
-    if case.baseline.classes.get(class as usize).is_some_and(|day| *day > 0 && *day < case.day()) {
+    // On a first day that is judged already, what was used until now is known.
+    let first_day = case.baseline.active_days <= 1 && case.baseline.classes.get(class as usize).is_some_and(|day| *day > 0);
+    if case.baseline.used(class) || first_day {
         return 0;
     }
     let level = match class {

@@ -3,6 +3,7 @@
 use super::{Case, Detector, Fact, Finding};
 use crate::baseline::fleet::Thing;
 use crate::baseline::unit::{Feature, Unit};
+use crate::baseline::{Class, class_of};
 use crate::event::{Kind, Outcome};
 use crate::severity::Severity;
 
@@ -12,7 +13,8 @@ pub const NEW_STATEMENT: Detector =
 pub const ERRORS: Detector = Detector { name: "errors", about: "new statements that fail", level: errors, find: find_errors };
 
 /// 1: its skeleton is known to the token, or the statement to three tokens; 2: three others send the skeleton; 3: somebody does;
-/// 4: nobody does. Many new ones in a day are at least 2, very many 3.
+/// 4: nobody does. Many new ones in a day are at least 2, very many 3. A new
+/// definition (CREATE, ALTER) is never more than 2.
 fn new_statement(case: &Case<'_>, unit: &mut Unit) -> u8 {
     let (Some(shape), Some(skeleton)) = (case.seen.shape, case.seen.skeleton) else { return 0 };
     let ran = matches!(case.seen.kind, Kind::Query | Kind::Error) && case.seen.outcome != Outcome::Denied;
@@ -23,6 +25,8 @@ fn new_statement(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if !case.baseline.shapes.met(shape) {
         unit.new_shapes = unit.new_shapes.saturating_add(1);
     }
+    // What a definition is worth, `new_operation` says.
+    let most = if matches!(class_of(case.seen), Some(Class::Definition)) { 2 } else { 4 };
     let many = match unit.new_shapes {
         40.. => 3,
         8.. => 2,
@@ -38,7 +42,7 @@ fn new_statement(case: &Case<'_>, unit: &mut Unit) -> u8 {
     } else {
         4
     };
-    level.max(many)
+    level.max(many).min(most)
 }
 
 fn errors(case: &Case<'_>, unit: &mut Unit) -> u8 {

@@ -50,7 +50,7 @@ fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -
             Entry::Vacant(entry) => entry.insert(if example.settled { settled() } else { Baseline::new(observation.time) }),
         };
         if observation.acting {
-            baseline.open_day(observation.time, &mut fleet);
+            baseline.open_day(observation.time, 0, &mut fleet);
         }
         let mode = if baseline.mature(observation.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
         if *held {
@@ -64,7 +64,7 @@ fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -
 fn settled() -> Baseline {
     let mut baseline = Baseline::new(Time(0));
     for day in 0..SETTLED_DAYS {
-        baseline.open_day(Time(day * Time::DAY), &mut Fleet::default());
+        baseline.open_day(Time(day * Time::DAY), 0, &mut Fleet::default());
     }
     baseline
 }

@@ -9,6 +9,7 @@
 use smallvec::SmallVec;
 
 use super::{Case, DETECTORS, Finding};
+use crate::baseline::fleet::Schedule;
 use crate::baseline::unit::{FEATURES, Odds, Unit};
 
 pub mod archetype;
@@ -38,8 +39,9 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
         return;
     }
     let odds = case.baseline.odds(case.fleet);
-    let score = score::ln_e(&unit.levels, &odds);
-    unit.score = unit.score.max(score as f32);
+    let schedule = case.baseline.kind().schedule;
+    let score = score::ln_e(&unit.levels, &odds, schedule);
+    unit.score = Some(unit.score.map_or(score as f32, |known| known.max(score as f32)));
     if !case.judged() {
         return;
     }
@@ -47,14 +49,14 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
     let named: SmallVec<[usize; 4]> = if unit.said != 0.0 {
         risen
     } else if score >= case.fleet.threshold(case.settings.budget) {
-        carriers(&unit.levels, &odds, score).into_iter().take(MOST).map(|(_, at)| at).collect()
+        carriers(&unit.levels, &odds, schedule).into_iter().take(MOST).map(|(_, at)| at).collect()
     } else {
         return;
     };
     let before = out.len();
     for at in named {
         if let Some(found) = DETECTORS.get(at).and_then(|detector| (detector.find)(case, unit)) {
-            out.push(Finding { bound: libm::exp(-f64::from(unit.score)).min(1.0), ..found });
+            out.push(Finding { bound: libm::exp(-score).min(1.0), ..found });
         }
     }
     if out.len() > before && unit.said == 0.0 {
@@ -63,13 +65,14 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
 }
 
 /// The detectors without which the score would be lower, the most important first.
-fn carriers(levels: &[u8; FEATURES], odds: &Odds, score: f64) -> Vec<(f64, usize)> {
+fn carriers(levels: &[u8; FEATURES], odds: &Odds, schedule: Schedule) -> Vec<(f64, usize)> {
+    let score = score::ln_e(levels, odds, schedule);
     let mut carried = Vec::new();
     for at in 0..FEATURES {
         let mut without = *levels;
         let Some(level) = without.get_mut(at).filter(|level| **level > 0) else { continue };
         *level = 0;
-        carried.push((score - score::ln_e(&without, odds), at));
+        carried.push((score - score::ln_e(&without, odds, schedule), at));
     }
     carried.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let most = carried.first().map_or(0.0, |(most, _)| *most);

@@ -1,7 +1,7 @@
 //! From levels to one number: a likelihood ratio of attacks against a null that contains harmless change.
 //!
 //! ```text
-//! ln e = ln SUM_j w_j exp( SUM_{f in j} ln PAV(A_jf / q_f)[level_f] )  -  ln( .95 + SUM_b eps_b exp( SUM_{f in b} ln(B_bf(level_f) / q_f(level_f)) ) )
+//! ln e = ln SUM_j w_j exp( SUM_{f in j} ln PAV(A_jf / q_f)[level_f] )  -  ln( .95 + SUM_b eps_b(schedule) exp( SUM_{f in b} ln(B_bf(level_f) / q_f(level_f)) ) )
 //! ```
 //!
 //! `q_f` are this token's own probabilities of the levels of detector f, `A` those under an attack, `B` those under a harmless change. PAV (pool
@@ -10,16 +10,17 @@
 //! 1/a with probability at most a (Markov).
 
 use super::archetype::{ATTACKS, Archetype, CHANGES};
+use crate::baseline::fleet::Schedule;
 use crate::baseline::unit::{FEATURES, Odds};
 
 /// Share of the null that is a day without any change.
 const ORDINARY: f64 = 0.95;
 
 /// The natural logarithm of the likelihood ratio.
-pub fn ln_e(levels: &[u8; FEATURES], odds: &Odds) -> f64 {
+pub fn ln_e(levels: &[u8; FEATURES], odds: &Odds, schedule: Schedule) -> f64 {
     let total: f64 = ATTACKS.iter().map(|attack| attack.weight).sum();
     let attack: f64 = ATTACKS.iter().map(|attack| attack.weight / total * libm::exp(ln_attack(attack, levels, odds))).sum();
-    let harmless: f64 = CHANGES.iter().map(|change| change.weight * libm::exp(ln_change(change, levels, odds))).sum();
+    let harmless: f64 = CHANGES.iter().map(|change| change.weight_among(schedule) * libm::exp(ln_change(change, levels, odds))).sum();
     libm::log(attack.max(1e-300)) - libm::log(ORDINARY + harmless)
 }
 
@@ -89,16 +90,16 @@ mod tests {
     #[test]
     fn nothing_unusual_is_no_evidence_and_a_stolen_token_is() {
         let odds = [Q; FEATURES];
-        let quiet = ln_e(&[0; FEATURES], &odds);
+        let quiet = ln_e(&[0; FEATURES], &odds, Schedule::AlwaysOn);
         assert!(quiet < 0.0, "{quiet}");
         let mut stolen = [0; FEATURES];
         for feature in [crate::baseline::unit::Feature::Network, crate::baseline::unit::Feature::Scope] {
             stolen[feature as usize] = 4;
         }
         stolen[crate::baseline::unit::Feature::Peer as usize] = 3;
-        let alone = ln_e(&stolen, &odds);
+        let alone = ln_e(&stolen, &odds, Schedule::AlwaysOn);
         stolen[crate::baseline::unit::Feature::Shape as usize] = 4;
-        let more = ln_e(&stolen, &odds);
+        let more = ln_e(&stolen, &odds, Schedule::AlwaysOn);
         assert!(alone > 3.0 && more > alone, "{alone} {more}");
     }
 }
