@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
+use crate::Wanted;
 use crate::dice::Dice;
 use crate::population::{Act, Class, DAY, End, HOUR, MINUTE, START, Token, hosting, internal, residential};
 use crate::schema::{self, Template};
@@ -24,28 +25,31 @@ impl Strength {
     }
 }
 
-/// Name, and the part of what was seen that is to be named first when it is explained.
-pub const SCENARIOS: &[(&str, &str)] = &[
-    ("stolen, bulk", "network"),
-    ("stolen, mimicking", "network"),
-    ("stolen, near", "network"),
-    ("same machine, other client", "client"),
-    ("parallel use", "network"),
-    ("insider, other tables", "scope"),
-    ("slow exfiltration", "rate"),
-    ("mass copy", "scope"),
-    ("schema enumeration", "scope"),
-    ("denied probing", "denied"),
-    ("grants", "scope"),
-    ("destruction", "scope"),
-    ("injection", "scope"),
-    ("off hours", "hour"),
-    ("dormant, revived", "network"),
-    ("low and slow", "network"),
-    ("drip, then burst", "network"),
-    ("sensitive table", "scope"),
-    ("stuffing, then success", "network"),
+/// Name, and beginnings of the detectors that speak of what was done: one of them is to be among the first two that an alert names.
+pub const SCENARIOS: &[(&str, &[&str])] = &[
+    ("stolen, bulk", PLACE),
+    ("stolen, mimicking", PLACE),
+    ("stolen, near", PLACE),
+    ("same machine, other client", &["new_client"]),
+    ("parallel use", PLACE),
+    ("insider, other tables", DEED),
+    ("slow exfiltration", &["rate"]),
+    ("mass copy", DEED),
+    ("schema enumeration", DEED),
+    ("denied probing", &["denied", "rule.denied", "new_scope", "policy.scope"]),
+    ("grants", DEED),
+    ("destruction", DEED),
+    ("injection", &["new_statement", "errors", "rule.", "new_scope"]),
+    ("off hours", &["unusual_hour", "policy.hours"]),
+    ("dormant, revived", &["new_network", "new_address", "policy.network", "concurrent_use", "unpopular_network", "dormant"]),
+    ("low and slow", PLACE),
+    ("drip, then burst", DEED),
+    ("sensitive table", DEED),
+    ("stuffing, then success", PLACE),
 ];
+const PLACE: &[&str] =
+    &["new_network", "new_address", "policy.network", "concurrent_use", "unpopular_network", "rule.failed", "rule.credential_stuffing"];
+const DEED: &[&str] = &["new_scope", "new_operation", "sensitive_object", "new_statement", "policy.scope", "rule."];
 
 /// One attack.
 #[derive(Debug, Clone)]
@@ -62,12 +66,13 @@ pub struct Attack {
     pub drip: bool,
 }
 
-/// Draws the attacks of a seed: about every third token is attacked once, after the learning period.
-pub fn draw(seed: u64, tokens: &[Token], learning: i64, days: i64, acts: &mut [Vec<Act>]) -> Vec<Attack> {
+/// Draws the attacks of a seed: about every third token (`--attacks`) is attacked once, after the learning period.
+pub fn draw(seed: u64, tokens: &[Token], wanted: &Wanted, acts: &mut [Vec<Act>]) -> Vec<Attack> {
+    let (learning, days) = (wanted.learning, wanted.days);
     let mut attacks = Vec::new();
     for token in tokens {
         let dice = &mut Dice::of(&[seed, 4, token.number as u64]);
-        if !dice.chance(0.35) || token.born > learning - 7 {
+        if !dice.chance(wanted.attacks) || token.born > learning - 7 {
             continue;
         }
         let scenario = dice.below(SCENARIOS.len());
@@ -84,6 +89,9 @@ pub fn draw(seed: u64, tokens: &[Token], learning: i64, days: i64, acts: &mut [V
         // A drip is preparation: it is the burst that is to be found.
         let drip = SCENARIOS[scenario].0 == "drip, then burst";
         let burst = if drip { found.last().map_or(0, |last| last.time - 6 * HOUR) } else { 0 };
+        if !wanted.drip {
+            found.retain(|act| act.time >= burst);
+        }
         // The log has milliseconds.
         let events: Vec<i64> = found.iter().map(|act| act.time / 1000 * 1000).filter(|time| *time >= burst).collect();
         let (Some(begin), Some(end)) = (events.first().copied(), events.last().copied()) else { continue };
@@ -231,7 +239,7 @@ fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, 
         }
         "schema enumeration" => {
             for _ in 0..size.min(12) {
-                let text = *dice.pick(&schema::CATALOG[3..]);
+                let text = *dice.pick(&schema::ENUMERATION);
                 say(spread(dice, 30 * MINUTE), usual, &own, text, End::Done);
             }
         }

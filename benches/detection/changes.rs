@@ -127,7 +127,9 @@ fn change(what: &str, seed: u64, day: i64, token: &mut Token, dice: &mut Dice, a
             }
         }
         "new project" => {
-            let other = schema::tables(token.app + 1 + dice.below(3));
+            let project = (token.app + 1 + dice.below(3)) % schema::APPS.len();
+            token.projects.push(project);
+            let other = schema::tables(project);
             for _ in 0..1 + dice.below(3) {
                 let table = if dice.chance(0.1) { other[10].clone() } else { dice.pick(&other[..10]).clone() };
                 token.statements.push(schema::read(&table, dice));

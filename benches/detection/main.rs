@@ -3,7 +3,8 @@
 //! `cargo bench --bench detection -- --seeds 6-10` makes for each seed a population of 200 tokens over 28 days (14 of them learning) with
 //! about four harmless changes a token, lets every third token be attacked in one of 19 ways and three strengths, writes it all as
 //! PostgreSQL's csvlog, and runs the whole pipeline over it. Options: `--tokens N`, `--days N`, `--budgets 1,3,10`, `--inventory` (the networks
-//! and schemas of every second token are declared), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and the attacks on standard error),
+//! and schemas of every second token are declared), `--attacks SHARE` (of the tokens; 0 for none), `--no-drip` (bursts without the drip
+//! that was to make them usual), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and the attacks on standard error),
 //! `--explain` (levels and score of each attack's days, on standard error), `--scores FILE` (levels, odds and score of every token-day).
 //!
 //! An attack counts as found where an alert about its token comes at one of its events or at most ten minutes later. Everything else
@@ -41,13 +42,15 @@ use attacks::Attack;
 use population::{Act, DAY, MINUTE, START, Token};
 
 /// What the command line asks for.
-struct Wanted {
+pub struct Wanted {
     seeds: std::ops::RangeInclusive<u64>,
     tokens: usize,
     days: i64,
     learning: i64,
     budgets: Vec<f64>,
     inventory: bool,
+    attacks: f64,
+    drip: bool,
     svg: Option<String>,
     log: Option<String>,
     explain: bool,
@@ -63,6 +66,8 @@ impl Wanted {
             learning: 14,
             budgets: vec![1.0, 3.0, 10.0],
             inventory: false,
+            attacks: 0.35,
+            drip: true,
             svg: None,
             log: None,
             explain: false,
@@ -81,6 +86,8 @@ impl Wanted {
                 "--days" => wanted.days = value().parse().expect("a number"),
                 "--budgets" => wanted.budgets = value().split(',').map(|b| b.parse().expect("a budget")).collect(),
                 "--inventory" => wanted.inventory = true,
+                "--attacks" => wanted.attacks = value().parse().expect("a share"),
+                "--no-drip" => wanted.drip = false,
                 "--explain" => wanted.explain = true,
                 "--log" => wanted.log = Some(value()),
                 "--scores" => wanted.scores = Some(value()),
@@ -124,7 +131,7 @@ fn company(seed: u64, wanted: &Wanted) -> Company {
             token.day(seed, day, acts);
         }
     }
-    let attacks = attacks::draw(seed, &first, wanted.learning, wanted.days, &mut days);
+    let attacks = attacks::draw(seed, &first, wanted, &mut days);
     let (mut line, mut events) = (0, 0);
     let mut texts = Vec::new();
     for (day, acts) in days.iter_mut().enumerate() {
@@ -137,20 +144,20 @@ fn company(seed: u64, wanted: &Wanted) -> Company {
         }
         texts.push(text);
     }
-    Company { inventory: inventory(&first), tokens: first, attacks, changes, events, days: texts }
+    Company { inventory: inventory(&tokens), tokens: first, attacks, changes, events, days: texts }
 }
 
-/// Every second token as its owner would declare it on the first day.
+/// Every second token as its owner would declare it, with the projects that are to come.
 fn inventory(tokens: &[Token]) -> String {
     let mut text = String::new();
     for token in tokens.iter().filter(|token| token.number % 2 == 0) {
         text.push_str(&format!("[[token]]\nname = \"{}\"\nowner = \"team-{}\"\n", token.name, token.app));
-        if !token.addresses.is_empty() && token.home.is_empty() {
+        if !token.addresses.is_empty() && token.home.is_empty() && token.internal() {
             text.push_str(&format!("networks = [\"10.{}.0.0/16\"]\n", 20 + token.app));
         }
         if token.class.always_on() && token.class != population::Class::Monitoring {
-            let app = schema::APPS[token.app];
-            text.push_str(&format!("scope = [\"* {app}.*\"]\n"));
+            let scopes: Vec<String> = token.projects.iter().map(|app| format!("\"* {}.*\"", schema::APPS[*app])).collect();
+            text.push_str(&format!("scope = [{}]\n", scopes.join(", ")));
         }
     }
     text

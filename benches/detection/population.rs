@@ -89,6 +89,8 @@ pub struct Token {
     pub name: String,
     pub class: Class,
     pub app: usize,
+    /// Applications whose tables it works with, in the order in which it began to.
+    pub projects: Vec<usize>,
     pub born: i64,
     /// Where it comes from on most days.
     pub addresses: Vec<IpAddr>,
@@ -227,6 +229,7 @@ fn one(seed: u64, number: usize) -> Token {
         name,
         class,
         app,
+        projects: vec![app],
         born,
         addresses,
         home,

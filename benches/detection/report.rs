@@ -29,6 +29,8 @@ struct Sums {
     blamed: BTreeMap<String, u64>,
     /// Attack events up to the alert.
     events: Vec<usize>,
+    /// Found attacks of which the alert names what was done among its first two detectors.
+    explained: Share,
 }
 
 pub struct Report {
@@ -62,10 +64,10 @@ impl Report {
         for attack in attacks {
             let near =
                 |said: &Said| said.token == attack.token && attack.events.iter().any(|event| (0..=slack).contains(&(said.time - event)));
-            let mut first: Option<i64> = None;
+            let mut first: Option<&Said> = None;
             for (number, one) in said.iter().enumerate() {
-                if near(one) {
-                    first = Some(first.map_or(one.time, |time| time.min(one.time)));
+                if near(one) && first.is_none_or(|first| one.time < first.time) {
+                    first = Some(one);
                 }
                 // The preparation of an attack is no false alert either.
                 blamed[number] |= one.token == attack.token && one.time <= attack.end + slack && (attack.drip || one.time >= attack.begin);
@@ -77,7 +79,11 @@ impl Report {
                 share.found += u64::from(first.is_some());
             }
             if let Some(first) = first {
-                sums.events.push(attack.events.iter().filter(|event| **event <= first).count());
+                sums.events.push(attack.events.iter().filter(|event| **event <= first.time).count());
+                let telling = SCENARIOS[attack.scenario].1;
+                let named = first.detectors.iter().take(2).any(|detector| telling.iter().any(|begin| detector.starts_with(begin)));
+                sums.explained.all += 1;
+                sums.explained.found += u64::from(named);
             }
         }
         for (one, blamed) in said.iter().zip(blamed) {
@@ -123,6 +129,7 @@ impl Report {
         );
         row("realised / budget", each(&|at| format!("{:.2}", self.realised(at) / self.budgets[at])));
         row("attack events up to the alert, median", each(&|at| median(&self.sums[at].events)));
+        row("explained: what was done is among the first two, %", each(&|at| self.sums[at].explained.percent()));
         for strength in [Strength::Easy, Strength::Medium, Strength::Hard] {
             let share = |at: usize| self.sums[at].strengths.get(&strength).copied().unwrap_or_default().percent();
             row(&format!("found: {}", strength.name()), each(&share));

@@ -109,3 +109,16 @@ pub const CATALOG: [&str; 6] = [
     "SELECT column_name, data_type FROM information_schema.columns",
     "SELECT rolname, rolsuper FROM pg_catalog.pg_roles",
 ];
+
+/// What somebody reads who wants to know what there is.
+pub const ENUMERATION: [&str; 9] = [
+    "SELECT table_schema, table_name FROM information_schema.tables",
+    "SELECT column_name, data_type FROM information_schema.columns",
+    "SELECT rolname, rolsuper FROM pg_catalog.pg_roles",
+    "SELECT relname, relkind FROM pg_catalog.pg_class",
+    "SELECT nspname FROM pg_catalog.pg_namespace",
+    "SELECT datname FROM pg_catalog.pg_database",
+    "SELECT proname, prosrc FROM pg_catalog.pg_proc",
+    "SELECT grantee, privilege_type FROM information_schema.role_table_grants",
+    "SELECT extname, extversion FROM pg_catalog.pg_extension",
+];
