@@ -127,7 +127,8 @@ impl Engine {
         }
         for finding in out.get(before..).unwrap_or_default() {
             if let Fact::Policy(bit) = finding.fact
-                && let Some(quiet) = policy::index_of(bit).and_then(|i| baseline.policy_quiet.get_mut(i))
+                && let Some(quiet) =
+                    policy::index_of(bit).and_then(|i| baseline.policy_quiet.get_or_insert_with(|| Box::new(policy::NEVER)).get_mut(i))
             {
                 *quiet = Time(seen.time.0.saturating_add(settings.group_window));
             }

@@ -192,6 +192,7 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut 
             write_scores(company, number as i64, &judge, scores);
         }
         if wanted.explain {
+            eprintln!("day {number}: threshold {:.2}", judge.engine().fleet().threshold(budget));
             explain(company, number as i64, &judge, &said);
         }
     }

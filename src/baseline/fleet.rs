@@ -39,12 +39,14 @@ const THRESHOLDS: [(f64, f64); 4] = [(0.3, 5.5), (1.0, 4.5), (3.0, 3.3), (10.0, 
 
 /// Closed days whose scores set the threshold.
 const DAYS: usize = 21;
-/// Share of the days that the tail is fitted to.
-const TAIL: f64 = 0.03;
+/// Share of the days that the tail is fitted to: as few as there are enough of, for real tails are lighter than exponential ones.
+const TAIL: (f64, f64) = (0.01, 0.03);
+/// Token-days that are enough of a tail.
+const ENOUGH: f64 = 80.0;
 /// Mean excess of the tail over its begin, in nats, where little of it is seen, and its bounds: where the likelihood ratio keeps what it
 /// promises, it is near 1.
 const EXCESS: f64 = 1.2;
-const EXCESSES: (f64, f64) = (0.8, 2.0);
+const EXCESSES: (f64, f64) = (0.7, 1.6);
 /// Scores are counted in bins of a quarter nat from -8 up.
 const SCORES: usize = 128;
 const LOWEST: f64 = -8.0;
@@ -264,9 +266,9 @@ impl Scores {
     }
 }
 
-/// The score that a harmless token-day exceeds with probability `a`: an exponential tail above the 97 % quantile.
+/// The score that a harmless token-day exceeds with probability `a`: an exponential tail above a high quantile.
 ///
-/// Days with an alert are attacks, or harmless and above the threshold. As many of them as twice the budget allows count as harmless, and lie in
+/// Days with an alert are attacks, or harmless and above the threshold. As many of them as the budget allows count as harmless, and lie in
 /// the tail. Its mean excess is that of what lies below the lowest threshold that was in force, as far as that shows enough of it.
 fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
     let mut counts = [0u64; SCORES];
@@ -280,8 +282,10 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
         return None;
     }
     let alerted: u64 = ring.iter().map(|day| u64::from(day.alerted)).sum();
-    let harmless = (alerted as f64).min(2.0 * a * quiet as f64);
+    let harmless = (alerted as f64).min(a * quiet as f64);
     let days = quiet as f64 + harmless;
+    // Far enough from the threshold that what is alerted is the smaller part.
+    let tail = (ENOUGH / days).clamp((5.0 * a).clamp(TAIL.0, TAIL.1), TAIL.1);
     let cut = ring.iter().filter(|day| !day.counts.is_empty()).map(|day| day.threshold).reduce(f64::min)?;
     let lower = |at: usize| LOWEST + at as f64 * STEP;
     let (mut above, mut seen, mut sum) = (harmless, 0.0, 0.0);
@@ -289,7 +293,7 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
         let count = *count as f64;
         above += count;
         // Within the last bin in proportion.
-        let beyond = above - TAIL * days;
+        let beyond = above - tail * days;
         let share = if beyond >= 0.0 { (1.0 - beyond / count.max(1.0)).max(0.0) } else { 1.0 };
         let middle = lower(at) + STEP * (1.0 - share / 2.0);
         if middle < cut {
@@ -300,7 +304,7 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
             let quantile = lower(at) + STEP * (1.0 - share);
             let weight = if seen < 1.0 { 0.0 } else { ((cut - quantile - 1.0) / 2.0).clamp(0.0, 1.0) };
             let excess = EXCESS + weight * (uncut(sum / seen.max(1.0) - quantile, cut - quantile) - EXCESS);
-            return Some(Fit { threshold: quantile + excess * libm::log(TAIL / a), days });
+            return Some(Fit { threshold: quantile + excess * libm::log(tail / a), days });
         }
     }
     None

@@ -4,7 +4,6 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::event::{Kind, Operation, Outcome, Time};
 use crate::observation::{Network, Observation, Scope};
@@ -12,6 +11,7 @@ use crate::token::WordId;
 
 pub mod fleet;
 pub mod network;
+pub mod recent;
 pub mod surprise;
 pub mod unit;
 pub mod usual;
@@ -20,6 +20,7 @@ pub mod window;
 
 use fleet::{Fleet, Kindred, Schedule, Thing};
 use network::{Prefix, prefix_of};
+use recent::Recent;
 use surprise::History;
 use unit::{Odds, Units};
 use usual::Usual;
@@ -124,32 +125,31 @@ pub struct Baseline {
     /// Distinct days with activity, this one included.
     pub active_days: u16,
     pub events: u64,
-    pub addresses: Usual<u128, 4>,
-    pub networks: Usual<Prefix, 4>,
-    pub clients: Usual<WordId, 3>,
-    pub scopes: Usual<u128, 8>,
+    pub addresses: Usual<u128, 3>,
+    pub networks: Usual<Prefix, 2>,
+    pub clients: Usual<WordId, 2>,
+    pub scopes: Usual<u128, 6>,
     /// Days on which each UTC hour was used.
-    pub hours: [u16; 24],
+    pub hours: [u8; 24],
     /// Hours used today, a bit each.
     pub hours_today: u32,
-    pub shapes: Usual<WordId, 8>,
-    pub skeletons: Usual<WordId, 4>,
+    pub shapes: Usual<WordId, 6>,
+    pub skeletons: Usual<WordId, 2>,
     /// Last day on which each class of operations was used; 0: never.
     pub classes: [u16; CLASSES],
     /// Classes used for the first time today, a bit each.
     pub new_classes: u8,
     pub volume: Volume,
-    pub rules: SmallVec<[RuleMemory; 1]>,
+    pub rules: Vec<RuleMemory>,
     pub history: History,
     pub units: Units,
-    /// The networks that were used last, and when.
-    pub recent: SmallVec<[(Prefix, Time); 2]>,
+    pub recent: Recent,
     /// The longest silences between active days, in days.
     pub silences: [u8; 4],
     /// Days of silence before today.
     pub silence: u8,
     /// Until when a broken limit of the inventory counts as reported, in the order of the detector's table.
-    pub policy_quiet: [Time; 6],
+    pub policy_quiet: Option<Box<[Time; 6]>>,
 }
 
 impl Baseline {
@@ -172,13 +172,13 @@ impl Baseline {
             classes: [0; CLASSES],
             new_classes: 0,
             volume: Volume::default(),
-            rules: SmallVec::new(),
+            rules: Vec::new(),
             history: History::default(),
             units: Units::default(),
-            recent: SmallVec::new(),
+            recent: Recent::default(),
             silences: [0; 4],
             silence: 0,
-            policy_quiet: [Time(i64::MIN); 6],
+            policy_quiet: None,
         }
     }
 
@@ -247,7 +247,7 @@ impl Baseline {
             let prefix = prefix_of(network);
             self.addresses.note(address, day, quarantine && !self.addresses.known(address, day), &mut |_| {});
             adopt(&mut self.networks, prefix, day, quarantine, fleet, |prefix| (Thing::Network, prefix.short()));
-            self.note_recent(prefix, seen.time);
+            self.recent.note(prefix, seen.time);
         }
         if let Some(client) = seen.client {
             adopt(&mut self.clients, client, day, quarantine, fleet, |client| (Thing::Client, client.0));
@@ -280,19 +280,6 @@ impl Baseline {
                 *days = days.saturating_add(1);
             }
         }
-    }
-
-    fn note_recent(&mut self, prefix: Prefix, now: Time) {
-        if let Some((_, time)) = self.recent.iter_mut().find(|(known, _)| *known == prefix) {
-            *time = now.max(*time);
-            return;
-        }
-        if self.recent.len() >= 4
-            && let Some(oldest) = self.recent.iter().enumerate().min_by_key(|(_, (_, time))| *time).map(|(at, _)| at)
-        {
-            self.recent.remove(oldest);
-        }
-        self.recent.push((prefix, now));
     }
 
     /// Tells the fleet of what this token has adopted, after it was put back.

@@ -104,6 +104,7 @@ impl Units {
     }
 
     pub fn clear(&mut self) {
-        self.0.clear();
+        // Not only emptied: most tokens need no room for a second unit tomorrow.
+        self.0 = SmallVec::new();
     }
 }

@@ -13,14 +13,26 @@ pub const QUARANTINE_DAYS: u16 = 7;
 pub const EXPIRY_DAYS: u16 = 90;
 
 /// One value. Days are UTC days since 1970.
+///
+/// Packed to eight bytes: a key of 128 bits would otherwise waste eight more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry<K> {
+#[repr(C, packed(8))]
+pub struct Entry<K: Copy> {
     pub key: K,
-    pub count: u32,
+    /// Uses, at most 65,535.
+    pub count: u16,
     pub first_day: u16,
     pub last_day: u16,
     /// Day on which an alert reported this value as new; 0: never.
     pub reported: u16,
+}
+
+impl<K: Copy + Eq> Entry<K> {
+    /// Is it this value?
+    pub fn is(&self, key: K) -> bool {
+        let own = self.key;
+        own == key
+    }
 }
 
 /// What a value is to a token today.
@@ -35,10 +47,10 @@ pub enum Standing {
 
 /// Up to `N` values lie in the record itself; more spill to the heap, [`MOST`] at the most.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(bound(serialize = "K: Serialize", deserialize = "K: Deserialize<'de>"))]
-pub struct Usual<K, const N: usize>(SmallVec<[Entry<K>; N]>);
+#[serde(bound(serialize = "K: Copy + Serialize", deserialize = "K: Copy + Deserialize<'de>"))]
+pub struct Usual<K: Copy, const N: usize>(SmallVec<[Entry<K>; N]>);
 
-impl<K, const N: usize> Default for Usual<K, N> {
+impl<K: Copy, const N: usize> Default for Usual<K, N> {
     fn default() -> Self {
         Usual(SmallVec::new())
     }
@@ -58,7 +70,7 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
     }
 
     pub fn standing(&self, key: K, day: u16) -> Standing {
-        match self.0.iter().find(|e| e.key == key) {
+        match self.0.iter().find(|e| e.is(key)) {
             None => Standing::Novel,
             Some(e) if day.saturating_sub(e.last_day) > EXPIRY_DAYS => Standing::Novel,
             Some(e) if e.reported != 0 && day.saturating_sub(e.reported) < QUARANTINE_DAYS => Standing::Reported,
@@ -68,17 +80,17 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
 
     /// Was used before this day, and within the last 90 days.
     pub fn known(&self, key: K, day: u16) -> bool {
-        self.0.iter().any(|e| e.key == key && e.first_day < day && day.saturating_sub(e.last_day) <= EXPIRY_DAYS)
+        self.0.iter().any(|e| e.is(key) && e.first_day < day && day.saturating_sub(e.last_day) <= EXPIRY_DAYS)
     }
 
     /// The day of the first use, where it is remembered.
     pub fn first_day(&self, key: K) -> Option<u16> {
-        self.0.iter().find(|e| e.key == key).map(|e| e.first_day)
+        self.0.iter().find(|e| e.is(key)).map(|e| e.first_day)
     }
 
     /// Was ever used, today included, and is remembered.
     pub fn met(&self, key: K) -> bool {
-        self.0.iter().any(|e| e.key == key)
+        self.0.iter().any(|e| e.is(key))
     }
 
     /// The most used values of the days before this one, for explanations.
@@ -93,7 +105,7 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
     /// days that had to make room. `report`: an alert has just named this value as new.
     pub fn note(&mut self, key: K, day: u16, report: bool, forgotten: &mut dyn FnMut(K)) -> bool {
         let mut second = false;
-        if let Some(at) = self.0.iter().position(|e| e.key == key) {
+        if let Some(at) = self.0.iter().position(|e| e.is(key)) {
             if let Some(e) = self.0.get_mut(at) {
                 let expired = day.saturating_sub(e.last_day) > EXPIRY_DAYS;
                 second = e.first_day == e.last_day && day > e.last_day;
@@ -135,7 +147,7 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
     /// Forgets a value; `true` if it was there.
     pub fn forget(&mut self, key: K) -> bool {
         let before = self.0.len();
-        self.0.retain(|e| e.key != key);
+        self.0.retain(|e| !e.is(key));
         self.0.len() != before
     }
 }

@@ -1,5 +1,6 @@
 //! Queries per hour and per ten minutes, beside the busiest ones of the last active days.
 
+use half::bf16;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Time;
@@ -16,7 +17,7 @@ pub struct Pace {
     pub count: u32,
     /// Today's busiest.
     busiest: u32,
-    days: [u32; DAYS],
+    days: [bf16; DAYS],
     next: u8,
 }
 
@@ -34,15 +35,15 @@ impl Pace {
         let record = self.record();
         let kept = if record == 0 { self.busiest } else { self.busiest.min(record.saturating_mul(WINSOR)) };
         if let Some(day) = self.days.get_mut(usize::from(self.next)) {
-            *day = kept;
+            *day = bf16::from_f32(kept as f32);
         }
         self.next = (self.next + 1) % DAYS as u8;
         self.busiest = 0;
     }
 
-    /// The busiest of the last active days; 0 where there were none.
+    /// The busiest of the last active days, to two digits; 0 where there were none.
     pub fn record(&self) -> u32 {
-        self.days.iter().copied().max().unwrap_or_default()
+        self.days.iter().map(|day| day.to_f32()).fold(0.0, f32::max) as u32
     }
 
     /// How many times the record has been reached; 0 where there is no record.

@@ -188,10 +188,10 @@ fn describe(line: &Line, judge: &Judge, dictionary: &Dictionary) -> String {
             out.push_str(&format!("    {count:>9}  {value}\n"));
         }
     };
-    section("networks", b.networks.top(10).iter().map(|e| (explainer.prefix(e.key), e.count)).collect());
-    section("addresses", b.addresses.top(10).iter().map(|e| (explainer.network(of_key(e.key)), e.count)).collect());
-    section("clients", b.clients.top(10).iter().map(|e| (dictionary.word(e.key).to_string(), e.count)).collect());
-    section("scope", b.scopes.top(30).iter().map(|e| (explainer.scope(e.key), e.count)).collect());
+    section("networks", b.networks.top(10).iter().map(|e| (explainer.prefix(e.key), u32::from(e.count))).collect());
+    section("addresses", b.addresses.top(10).iter().map(|e| (explainer.network(of_key(e.key)), u32::from(e.count))).collect());
+    section("clients", b.clients.top(10).iter().map(|e| (dictionary.word(e.key).to_string(), u32::from(e.count))).collect());
+    section("scope", b.scopes.top(30).iter().map(|e| (explainer.scope(e.key), u32::from(e.count))).collect());
     let hours: Vec<String> = b.hours.iter().enumerate().filter(|(_, n)| **n > 0).map(|(h, _)| format!("{h:02}")).collect();
     out.push_str(&format!(
         "  hours     {} UTC\n  busiest   {} queries in an hour\n",

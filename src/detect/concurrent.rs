@@ -12,10 +12,10 @@ pub const CONCURRENT_USE: Detector = Detector { name: "concurrent_use", about: "
 fn other(case: &Case<'_>) -> Option<(Prefix, u8)> {
     let here = prefix_of(case.seen.network?);
     let (known, day) = (&case.baseline.networks, case.day());
-    let recent = case.baseline.recent.iter().filter(|(prefix, time)| {
-        *prefix != here && known.known(*prefix, day) && case.seen.time.0.saturating_sub(time.0).abs() <= 10 * Time::MINUTE
+    let elsewhere = known.iter().map(|e| e.key).filter(|prefix| {
+        *prefix != here && case.baseline.recent.within(*prefix, case.seen.time, 10 * Time::MINUTE) && known.known(*prefix, day)
     });
-    recent.map(|(prefix, _)| (*prefix, far(here, *prefix))).max_by_key(|(_, far)| *far)
+    elsewhere.map(|prefix| (prefix, far(here, prefix))).max_by_key(|(prefix, far)| (*far, *prefix))
 }
 
 /// 1: both inside; 2: both outside and near; 3: both outside; 4: one inside, one outside.

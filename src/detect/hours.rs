@@ -18,7 +18,7 @@ const LEAST_DAYS: u16 = 5;
 fn usual(baseline: &Baseline) -> u32 {
     // Hours of today are counted already: they are not what was usual before.
     let today = baseline.hours_today;
-    let days = |at: usize, days: u16| days.saturating_sub(u16::from(today & (1 << at) != 0));
+    let days = |at: usize, days: u8| days.saturating_sub(u8::from(today & (1 << at) != 0));
     baseline.hours.iter().enumerate().filter(|(at, n)| days(*at, **n) > 0).fold(0, |bits, (at, _)| bits | 1 << at)
 }
 

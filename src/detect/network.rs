@@ -31,7 +31,7 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if matches!(network, Network::Ip(ip) if ip.is_loopback()) {
         return 4;
     }
-    let before = || known.iter().filter(|e| e.first_day < day && e.key != prefix).map(|e| e.key);
+    let before = || known.iter().filter(|e| e.first_day < day && !e.is(prefix)).map(|e| e.key);
     if is_internal(network) {
         return if before().any(|p| is_internal(p.network())) { 1 } else { 2 };
     }
@@ -91,7 +91,7 @@ fn find(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
         _ => (Severity::Medium, 60),
     };
     let mut usual = case.baseline.networks.top_before(day, 4);
-    usual.retain(|e| e.key != prefix_of(network));
+    usual.retain(|e| !e.is(prefix_of(network)));
     usual.truncate(3);
     let fact = Fact::NewNetwork { usual, internal: is_internal(network) };
     Some(case.finding("new_network", severity, confidence, 0.0, fact).with_attack(&["T1078"]))

@@ -1,6 +1,7 @@
 //! Declared limits of the inventory: they need no learning, and they are outside the budget of false alerts.
 
 use super::{Case, Fact, Finding};
+use crate::event::Time;
 use crate::observation::Violations;
 use crate::severity::Severity;
 
@@ -27,7 +28,7 @@ pub fn judge(case: &Case<'_>, out: &mut Vec<Finding>) {
     if case.seen.violations.is_empty() || !case.seen.acting {
         return;
     }
-    for (limit, quiet) in LIMITS.iter().zip(case.baseline.policy_quiet) {
+    for (limit, quiet) in LIMITS.iter().zip(case.baseline.policy_quiet.as_deref().copied().unwrap_or(NEVER)) {
         if case.seen.violations.contains(limit.bit) && case.seen.time >= quiet {
             out.push(
                 case.finding(limit.detector, limit.severity, limit.confidence, 0.0, Fact::Policy(limit.bit)).with_attack(&[limit.attack]),
@@ -35,6 +36,9 @@ pub fn judge(case: &Case<'_>, out: &mut Vec<Finding>) {
         }
     }
 }
+
+/// Quiet times where nothing was reported yet.
+pub const NEVER: [Time; 6] = [Time(i64::MIN); 6];
 
 /// Index of a limit's quiet time.
 pub fn index_of(bit: Violations) -> Option<usize> {
