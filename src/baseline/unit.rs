@@ -41,8 +41,8 @@ pub const MOST_DENIED: usize = 8;
 /// See above.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Unit {
-    pub network: Option<Prefix>,
-    pub client: Option<WordId>,
+    /// Which network and client it is, as a hash.
+    key: u64,
     pub levels: [u8; FEATURES],
     /// The network itself is new, not only the address.
     pub new_network: bool,
@@ -77,11 +77,14 @@ pub struct Units(SmallVec<[Unit; 1]>);
 impl Units {
     /// The unit of this network and client, made if there is room.
     pub fn of(&mut self, network: Option<Prefix>, client: Option<WordId>) -> Option<&mut Unit> {
-        let found = self.0.iter().position(|unit| unit.network == network && unit.client == client);
+        // Two bits tell what is missing from what hashes to nothing.
+        let mixed = network.map_or(1, |network| network.short().wrapping_mul(4));
+        let key = mixed.rotate_left(29) ^ client.map_or(2, |client| client.0.wrapping_mul(4)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let found = self.0.iter().position(|unit| unit.key == key);
         let at = match found {
             Some(at) => at,
             None if self.0.len() < UNITS => {
-                self.0.push(Unit { network, client, ..Unit::default() });
+                self.0.push(Unit { key, ..Unit::default() });
                 self.0.len() - 1
             }
             // Too many: they share one, so that an attacker cannot hide by changing his address, nor use up memory.
