@@ -82,6 +82,19 @@ pub enum Class {
     Removal,
 }
 
+impl Class {
+    /// Names as rules write them.
+    pub const ALL: [(&str, Class); CLASSES] = [
+        ("read", Class::Read),
+        ("change", Class::Change),
+        ("definition", Class::Definition),
+        ("catalog", Class::Catalog),
+        ("privilege", Class::Privilege),
+        ("bulk", Class::Bulk),
+        ("removal", Class::Removal),
+    ];
+}
+
 /// Number of [`Class`]es.
 pub const CLASSES: usize = 7;
 

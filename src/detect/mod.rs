@@ -12,11 +12,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::baseline::Baseline;
 use crate::baseline::fleet::Fleet;
 use crate::baseline::network::Prefix;
 use crate::baseline::unit::{FEATURES, Unit};
 use crate::baseline::usual::Entry;
+use crate::baseline::{Baseline, Class};
 use crate::event::{Operation, Time};
 use crate::observation::{Network, Observation, Violations};
 use crate::severity::Severity;
@@ -65,6 +65,8 @@ pub struct RuleLimits {
     pub attack: Vec<String>,
     /// Only where this token never did it before, and from its second active day on.
     pub novel: bool,
+    /// Says nothing of a token that did something of these kinds on an earlier day.
+    pub unless_used: Vec<Class>,
     /// Speaks of tokens that still learn.
     pub while_learning: bool,
     pub threshold: Option<Threshold>,

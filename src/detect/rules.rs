@@ -26,6 +26,7 @@ pub fn judge(settings: &Settings, fleet: &Fleet, baseline: &mut Baseline, seen: 
 fn fires(settings: &Settings, rule: &RuleLimits, baseline: &mut Baseline, seen: &Observation, mode: Mode) -> Option<u32> {
     let settled = baseline.active_days > 1 || settings.learning <= crate::event::Time::DAY && mode == Mode::Enforcing;
     let day = day_of(seen.time).max(baseline.day).max(1);
+    let excused = rule.unless_used.iter().any(|class| baseline.used(*class));
     let memory = baseline.rule_memory(rule.word)?;
     let done_before = memory.last_day != 0;
     memory.last_day = memory.last_day.max(day);
@@ -44,7 +45,11 @@ fn fires(settings: &Settings, rule: &RuleLimits, baseline: &mut Baseline, seen: 
             return None;
         }
     }
-    if seen.time < memory.window.quiet_until || rule.novel && (done_before || !settled) || mode == Mode::Learning && !rule.while_learning {
+    if excused
+        || seen.time < memory.window.quiet_until
+        || rule.novel && (done_before || !settled)
+        || mode == Mode::Learning && !rule.while_learning
+    {
         return None;
     }
     memory.window.quiet_until = crate::event::Time(seen.time.0.saturating_add(settings.group_window));

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{RuleLimits, Threshold};
+use crate::baseline::Class;
 use crate::config::file::slurp;
 use crate::config::problem::Problem;
 use crate::event::Operation;
@@ -32,6 +33,7 @@ pub const MAX_RULES: usize = 1_000;
 
 /// The rules that come with the program: file name, text. In the order of their names.
 pub const BUILTIN: &[(&str, &str)] = &[
+    ("account_administration.toml", include_str!("../../../rules/account_administration.toml")),
     ("audit_disabled.toml", include_str!("../../../rules/audit_disabled.toml")),
     ("catalog_enumeration.toml", include_str!("../../../rules/catalog_enumeration.toml")),
     ("code_execution.toml", include_str!("../../../rules/code_execution.toml")),
@@ -74,6 +76,8 @@ pub struct Rule {
     pub condition: Condition,
     /// Only where this token never did it before, and from its second active day on.
     pub novel: bool,
+    /// Says nothing of a token that did something of these kinds on an earlier day: who reads catalogs or defines tables administers anyway.
+    pub unless_used: Vec<Class>,
     /// Speaks of tokens that still learn.
     pub while_learning: bool,
     pub threshold: Option<Threshold>,
@@ -90,6 +94,7 @@ impl Rule {
             confidence: self.confidence,
             attack: self.attack.clone(),
             novel: self.novel,
+            unless_used: self.unless_used.clone(),
             while_learning: self.while_learning,
             threshold: self.threshold,
         }

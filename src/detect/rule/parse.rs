@@ -5,6 +5,7 @@ use regex::RegexSetBuilder;
 use super::condition::{Bits, Condition};
 use super::example::{self, Example};
 use super::{Rule, Status};
+use crate::baseline::Class;
 use crate::baseline::window::MOST_DISTINCT;
 use crate::config::file::{Section, read};
 use crate::config::glob::{Glob, ObjectGlob};
@@ -68,12 +69,18 @@ fn rule(top: &Section<'_>, stem: &str) -> Rule {
         false_positives: texts("false_positives"),
         condition: top.require("match", condition, "{ kind = [\"denied\"] }").unwrap_or(Condition::Any(Vec::new())),
         novel,
+        unless_used: top.parsed_list("unless_used", class),
         while_learning: top.flag("while_learning").unwrap_or(false),
         threshold: top.inside("threshold", threshold).flatten(),
         examples: top.each("test", example::parse),
     };
     check_examples(top, &rule.examples);
     rule
+}
+
+fn class(text: &str) -> Result<Class, String> {
+    let found = Class::ALL.iter().find(|(name, _)| *name == text).map(|(_, class)| *class);
+    found.ok_or_else(|| format!("\"{text}\" is no kind of operation: {}", Class::ALL.map(|(name, _)| name).join(", ")))
 }
 
 fn check_examples(top: &Section<'_>, examples: &[Example]) {

@@ -56,6 +56,9 @@ fn fires(settings: &Settings, example: &Example, seen: &[(bool, Observation)]) -
         if *held {
             rules::judge(settings, &fleet, baseline, observation, mode, &mut findings);
         }
+        if observation.acting {
+            baseline.learn(observation, false, &mut fleet);
+        }
     }
     !findings.is_empty()
 }
