@@ -130,17 +130,19 @@ fn with_config<'a>(args: &[&'a str]) -> Vec<&'a str> {
     args.iter().copied().chain(CONFIG).collect()
 }
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 17] = [
     &["run"],
     &["demo"],
     &["check"],
     &["decode"],
     &["formats"],
     &["replay"],
+    &["backtest"],
     &["learn"],
     &["tokens"],
     &["tokens", "list"],
     &["tokens", "show"],
+    &["tokens", "least-privilege"],
     &["alerts"],
     &["alerts", "list"],
     &["alerts", "show"],
@@ -199,7 +201,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
     write_private(&at.join("syntax.toml"), "[[source]\ntype = \"file\"\n");
     fs::write(at.join("binary.toml"), [0xff, 0xfe, 0]).expect("a file");
     let mut all = Transcript::of(at);
-    let calls: [&[&str]; 20] = [
+    let calls: [&[&str]; 22] = [
         &["replay"],
         &["bogus"],
         &["replay", "none.csv"],
@@ -208,6 +210,8 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
         &["replay", "--format", "postgres-cvs", "log.csv"],
         &["replay", "--format", "parquet", "log.csv"],
         &["replay", "--alerts", "no/such/file", "log.csv"],
+        &["backtest", "log.csv"],
+        &["backtest", "--config", "nothing.toml", "-"],
         &["decode", "none.csv"],
         &["check", "--config", "none.toml"],
         &["check", "--config", "logs"],
@@ -342,6 +346,13 @@ fn replay_and_learn_sum_up() {
     for input in ["noise", "empty"] {
         assert_eq!(all.run(at, &["replay", input]).code, 0);
     }
+    write_private(&at.join("tokens.toml"), "[[token]]\nname = \"billing_svc\"\nscope = [\"select public.invoices\"]\n");
+    write_private(&at.join("new.toml"), "inventory = \"tokens.toml\"\n[detect]\nfalse_alerts_per_1000_token_days = 0.1\n");
+    assert_eq!(all.run(at, &["backtest", "--config", "new.toml", "demo.csv"]).code, 1);
+    assert_eq!(all.run(at, &["backtest", "--config", "new.toml", "--against", "new.toml", "demo.csv"]).code, 0);
+    let compared = tokenwatch(at, &["backtest", "--config", "new.toml", "--json", "demo.csv"]);
+    let compared: Value = serde_json::from_str(&compared.out).expect("JSON");
+    assert!(compared["gained"].as_array().is_some_and(|gained| !gained.is_empty()), "{compared}");
     assert_eq!(all.run(at, &["learn", "--config", "learn.toml", "demo.csv"]).code, 0);
     assert_eq!(all.run(at, &["status", "--config", "learn.toml"]).code, 0);
     all.compare("replay");
@@ -355,11 +366,13 @@ fn the_store_is_shown() {
     let first: Value = serde_json::from_str(listed.out.lines().next().expect("an alert")).expect("JSON");
     let id = first["id"].as_str().expect("an id");
     let token = first["token"].as_str().expect("a token");
-    let calls: [&[&str]; 10] = [
+    let calls: [&[&str]; 12] = [
         &["status"],
         &["tokens", "list"],
         &["tokens", "show", "billing_svc"],
         &["tokens", "show", "monitoring"],
+        &["tokens", "least-privilege"],
+        &["tokens", "least-privilege", "billing_svc"],
         &["alerts", "list"],
         &["alerts", "list", "--token", token, "--min-severity", "critical"],
         &["alerts", "list", "--token", "nobody"],

@@ -8,12 +8,14 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::problem::Problem;
 
 pub mod alerts;
+pub mod backtest;
 pub mod check;
 pub mod decode;
 pub mod demo;
 pub mod formats;
 pub mod learn;
 pub mod notify;
+pub mod privilege;
 pub mod replay;
 pub mod run;
 pub mod status;
@@ -54,6 +56,11 @@ pub enum Command {
     /// Run old logs through detection: alerts as JSON lines, no side effects
     #[command(after_help = "Example: tokenwatch replay /var/log/postgresql/*.csv*")]
     Replay(replay::Replay),
+    /// Compare two configurations on old logs: alerts gained, lost and changed
+    #[command(
+        after_help = "Example: tokenwatch backtest --against /etc/tokenwatch/tokenwatch.toml --config new.toml /var/log/postgresql/*.csv*"
+    )]
+    Backtest(backtest::Backtest),
     /// Learn baselines from old logs (.gz and .zst too), so that guarding starts at once
     #[command(after_help = "Example: tokenwatch learn --config /etc/tokenwatch/tokenwatch.toml /var/log/postgresql/*.csv.gz")]
     Learn(learn::Learn),
@@ -114,6 +121,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Decode(command) => decode::run(command),
         Command::Formats(command) => formats::run(command),
         Command::Replay(command) => replay::run(command),
+        Command::Backtest(command) => backtest::run(command),
         Command::Learn(command) => learn::run(command),
         Command::Tokens(command) => tokens::run(command),
         Command::Alerts(command) => alerts::run(command),

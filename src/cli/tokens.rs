@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::privilege::Report;
 use super::table::Table;
 use super::{ConfigArg, Failure, count};
 use crate::alert::explain::Explainer;
@@ -24,6 +25,23 @@ pub enum Tokens {
     /// What is usual for one token
     #[command(after_help = "Example: tokenwatch tokens show billing")]
     Show(Show),
+    /// What tokens may do beside what they do, and what to declare
+    #[command(
+        after_help = "What runs once a month may not have been seen yet: look at the days before you take a right away.\n\nExample: tokenwatch tokens least-privilege billing"
+    )]
+    LeastPrivilege(LeastPrivilege),
+}
+
+/// Which tokens, and how.
+#[derive(Debug, Args)]
+pub struct LeastPrivilege {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Its name; all tokens where absent
+    name: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which tokens.
@@ -73,10 +91,7 @@ pub fn run(command: Tokens) -> Result<(), Failure> {
         Tokens::Show(command) => {
             let (rulebook, judge, dictionary) = load(&command.config)?;
             let lines = inventory(&rulebook, &judge, &dictionary);
-            let Some(line) = lines.iter().find(|l| l.name == command.name) else {
-                let near = crate::config::problem::suggest(&command.name, lines.iter().map(|l| l.name.as_str()));
-                return Err(Failure::Usage(format!("no token \"{}\"; {near}", command.name)));
-            };
+            let line = named(&lines, &command.name)?;
             if command.json {
                 println!("{}", as_json(line, &judge, &dictionary));
             } else {
@@ -84,7 +99,34 @@ pub fn run(command: Tokens) -> Result<(), Failure> {
             }
             Ok(())
         }
+        Tokens::LeastPrivilege(command) => {
+            let (rulebook, judge, dictionary) = load(&command.config)?;
+            let lines = inventory(&rulebook, &judge, &dictionary);
+            let wanted: Vec<&Line> = match &command.name {
+                Some(name) => vec![named(&lines, name)?],
+                None => lines.iter().collect(),
+            };
+            let out = &mut std::io::stdout().lock();
+            for line in wanted {
+                let entry = rulebook.inventory.by_name(&line.name).and_then(|at| rulebook.inventory.get(at));
+                let report = Report::of(&line.name, entry, line.baseline.as_ref(), &dictionary);
+                if command.json {
+                    super::say(out, format_args!("{}", json!(report)))?;
+                } else {
+                    super::say(out, format_args!("{}", report.text()))?;
+                }
+            }
+            Ok(())
+        }
     }
+}
+
+/// The token of this name, or an error that suggests a near one.
+fn named<'a>(lines: &'a [Line], name: &str) -> Result<&'a Line, Failure> {
+    lines.iter().find(|line| line.name == name).ok_or_else(|| {
+        let near = crate::config::problem::suggest(name, lines.iter().map(|line| line.name.as_str()));
+        Failure::Usage(format!("no token \"{name}\"; {near}"))
+    })
 }
 
 /// Baselines and names as the last checkpoint left them. Without a store the declared tokens alone are shown.

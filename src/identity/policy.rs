@@ -63,7 +63,7 @@ pub fn describe(entry: &Entry, broken: Violations) -> String {
 /// The declared scope covers this operation on this object, or nobody declares such things.
 pub fn granted(grants: &[Grant], operation: Operation, object: &str) -> bool {
     object.is_empty()
-        || is_free(operation, object)
+        || needs_no_grant(operation, object)
         || grants.iter().any(|grant| {
             let covered = grant.operation.is_none_or(|granted| granted == operation)
                 // What these do is not known, or no more than any right to the object allows.
@@ -73,7 +73,7 @@ pub fn granted(grants: &[Grant], operation: Operation, object: &str) -> bool {
 }
 
 /// Things that every session does: its own temporary tables, and reads of the catalogs.
-fn is_free(operation: Operation, object: &str) -> bool {
+pub fn needs_no_grant(operation: Operation, object: &str) -> bool {
     use Operation::{Begin, Commit, Connect, Explain, Rollback, Select, Set, Show, Unknown};
     if matches!(operation, Connect | Begin | Commit | Rollback | Set) || starts_with(object, "pg_temp") {
         return true;
