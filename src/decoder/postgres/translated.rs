@@ -3,8 +3,10 @@
 //! The server translates what it reports of acts as well: `statement: SELECT 1` is `Anweisung: SELECT 1` under German messages, in every
 //! form of the log. Only texts that the English grammar does not know are looked up.
 
+use std::sync::LazyLock;
+
 use bumpalo::Bump;
-use bumpalo::collections::Vec;
+use bumpalo::collections::Vec as BumpVec;
 
 mod table;
 
@@ -26,42 +28,65 @@ const ENGLISH: [&[u8]; 12] = [
     b"temporary file: ",
 ];
 
+/// One message, cut at its values once and for all.
+struct Pattern {
+    head: &'static [u8],
+    /// What follows each value, here and in English.
+    pieces: Vec<(&'static [u8], &'static [u8])>,
+    english: &'static [u8],
+}
+
+/// The messages by the first byte of their heads, in the order of the table: nearly every message of a log is none of them.
+static PATTERNS: LazyLock<Vec<Vec<Pattern>>> = LazyLock::new(|| {
+    let mut patterns: Vec<Vec<Pattern>> = (0..=u8::MAX).map(|_| Vec::new()).collect();
+    for (foreign, english) in MESSAGES {
+        let (mut pieces, mut words) = (foreign.split("%s").map(str::as_bytes), english.split("%s").map(str::as_bytes));
+        let (Some(head), Some(english)) = (pieces.next(), words.next()) else { continue };
+        let Some(group) = head.first().and_then(|first| patterns.get_mut(usize::from(*first))) else { continue };
+        group.push(Pattern { head, pieces: pieces.zip(words).collect(), english });
+    }
+    patterns
+});
+
+fn patterns(message: &[u8]) -> &'static [Pattern] {
+    message.first().and_then(|first| PATTERNS.get(usize::from(*first))).map_or(&[], Vec::as_slice)
+}
+
 /// The message in English where it is one that matters and is in another language, else as it is.
 pub fn english<'a>(message: &'a [u8], arena: &'a Bump) -> &'a [u8] {
     if ENGLISH.iter().any(|start| message.starts_with(start)) {
         return message;
     }
-    MESSAGES.iter().find_map(|(foreign, english)| translate(message, foreign, english, arena)).unwrap_or(message)
+    patterns(message).iter().find_map(|pattern| pattern.translate(message, arena)).unwrap_or(message)
 }
 
 /// Whether the message is that a connection was authorised, in another language than English.
 pub fn authorises(message: &[u8]) -> bool {
-    let mut patterns = MESSAGES.iter().filter(|(_, english)| english.contains("connection authorized: "));
-    patterns.any(|(foreign, _)| foreign.split("%s").next().is_some_and(|start| message.starts_with(start.as_bytes())))
+    patterns(message).iter().any(|pattern| pattern.english.ends_with(b"connection authorized: user=") && message.starts_with(pattern.head))
 }
 
-fn translate<'a>(message: &[u8], foreign: &str, english: &str, arena: &'a Bump) -> Option<&'a [u8]> {
-    let mut pieces = foreign.split("%s");
-    let mut rest = message.strip_prefix(pieces.next()?.as_bytes())?;
-    let mut words = english.split("%s");
-    let mut text = Vec::with_capacity_in(message.len() + english.len(), arena);
-    text.extend_from_slice(words.next()?.as_bytes());
-    for (piece, word) in pieces.zip(words) {
-        let value = match piece.as_bytes() {
-            b"" => std::mem::take(&mut rest),
-            piece => {
-                let at = memchr::memmem::find(rest, piece)?;
-                let value = rest.get(..at)?;
-                rest = rest.get(at + piece.len()..)?;
-                value
-            }
-        };
-        text.extend_from_slice(value);
-        text.extend_from_slice(word.as_bytes());
+impl Pattern {
+    fn translate<'a>(&self, message: &[u8], arena: &'a Bump) -> Option<&'a [u8]> {
+        let mut rest = message.strip_prefix(self.head)?;
+        let mut text = BumpVec::new_in(arena);
+        text.extend_from_slice(self.english);
+        for (piece, word) in &self.pieces {
+            let value = match *piece {
+                b"" => std::mem::take(&mut rest),
+                piece => {
+                    let at = memchr::memmem::find(rest, piece)?;
+                    let value = rest.get(..at)?;
+                    rest = rest.get(at + piece.len()..)?;
+                    value
+                }
+            };
+            text.extend_from_slice(value);
+            text.extend_from_slice(word);
+        }
+        // What follows, as the address after a name, is not translated, or not needed.
+        text.extend_from_slice(rest);
+        Some(text.into_bump_slice())
     }
-    // What follows, as the address after a name, is not translated, or not needed.
-    text.extend_from_slice(rest);
-    Some(text.into_bump_slice())
 }
 
 #[cfg(test)]
