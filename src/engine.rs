@@ -78,6 +78,15 @@ impl Engine {
         self.slab.get(at as usize).map(|(_, baseline)| baseline)
     }
 
+    /// Changes a token's baseline by hand; `false` where there is none. The fleet's counts follow at the next start.
+    pub fn amend(&mut self, token: TokenId, change: &mut dyn FnMut(&mut Baseline)) -> bool {
+        let Some(at) = self.index.get(&token).copied() else { return false };
+        let Some((_, baseline)) = self.slab.get_mut(at as usize) else { return false };
+        change(baseline);
+        self.mark(at);
+        true
+    }
+
     /// Is the token still learning at `now`?
     pub fn mode(&self, baseline: &Baseline, now: Time) -> Mode {
         if baseline.mature(now, self.settings.learning) { Mode::Enforcing } else { Mode::Learning }
@@ -137,6 +146,10 @@ impl Engine {
             baseline.units = units;
             baseline.learn(seen, quarantine, fleet);
         }
+        self.mark(at);
+    }
+
+    fn mark(&mut self, at: u32) {
         if let Some(dirty) = self.dirty.get_mut(at as usize)
             && !*dirty
         {

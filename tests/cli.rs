@@ -130,7 +130,7 @@ fn with_config<'a>(args: &[&'a str]) -> Vec<&'a str> {
     args.iter().copied().chain(CONFIG).collect()
 }
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 20] = [
     &["run"],
     &["demo"],
     &["check"],
@@ -143,6 +143,9 @@ const COMMANDS: [&[&str]; 17] = [
     &["tokens", "list"],
     &["tokens", "show"],
     &["tokens", "least-privilege"],
+    &["baseline"],
+    &["baseline", "show"],
+    &["baseline", "forget"],
     &["alerts"],
     &["alerts", "list"],
     &["alerts", "show"],
@@ -355,6 +358,17 @@ fn replay_and_learn_sum_up() {
     assert!(compared["gained"].as_array().is_some_and(|gained| !gained.is_empty()), "{compared}");
     assert_eq!(all.run(at, &["learn", "--config", "learn.toml", "demo.csv"]).code, 0);
     assert_eq!(all.run(at, &["status", "--config", "learn.toml"]).code, 0);
+    // What is forgotten is gone, and is new again when it is seen.
+    let shown = || tokenwatch(at, &["baseline", "show", "--config", "learn.toml", "--json", "billing_svc"]).out;
+    assert!(shown().contains("\"203.0.113.0/24\""), "{}", shown());
+    assert_eq!(
+        all.run(at, &["baseline", "forget", "--config", "learn.toml", "billing_svc", "203.0.113.0/24", "select public.api_keys"]).code,
+        0
+    );
+    assert!(!shown().contains("\"203.0.113.0/24\"") && !shown().contains("public.api_keys"), "{}", shown());
+    assert_eq!(all.run(at, &["baseline", "forget", "--config", "learn.toml", "billing_svc", "10.9.9.0/24"]).code, 2);
+    assert_eq!(all.run(at, &["baseline", "forget", "--config", "learn.toml", "billing_svc", "--all"]).code, 0);
+    assert_eq!(shown(), "");
     all.compare("replay");
 }
 
@@ -366,11 +380,12 @@ fn the_store_is_shown() {
     let first: Value = serde_json::from_str(listed.out.lines().next().expect("an alert")).expect("JSON");
     let id = first["id"].as_str().expect("an id");
     let token = first["token"].as_str().expect("a token");
-    let calls: [&[&str]; 12] = [
+    let calls: [&[&str]; 13] = [
         &["status"],
         &["tokens", "list"],
         &["tokens", "show", "billing_svc"],
         &["tokens", "show", "monitoring"],
+        &["baseline", "show", "billing_svc"],
         &["tokens", "least-privilege"],
         &["tokens", "least-privilege", "billing_svc"],
         &["alerts", "list"],

@@ -9,6 +9,7 @@ use crate::config::problem::Problem;
 
 pub mod alerts;
 pub mod backtest;
+pub mod baseline;
 pub mod check;
 pub mod decode;
 pub mod demo;
@@ -67,6 +68,9 @@ pub enum Command {
     /// The tokens that were seen or declared
     #[command(subcommand, after_help = "Example: tokenwatch tokens list")]
     Tokens(tokens::Tokens),
+    /// What is usual for a token, and how to have it forgotten
+    #[command(subcommand, after_help = "Example: tokenwatch baseline show billing")]
+    Baseline(baseline::Command),
     /// The alerts that were raised
     #[command(subcommand, after_help = "Example: tokenwatch alerts list --min-severity high")]
     Alerts(alerts::Alerts),
@@ -124,6 +128,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Backtest(command) => backtest::run(command),
         Command::Learn(command) => learn::run(command),
         Command::Tokens(command) => tokens::run(command),
+        Command::Baseline(command) => baseline::run(command),
         Command::Alerts(command) => alerts::run(command),
         Command::Notify(command) => notify::run(command),
         Command::Status(command) => status::run(command),

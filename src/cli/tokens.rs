@@ -122,7 +122,7 @@ pub fn run(command: Tokens) -> Result<(), Failure> {
 }
 
 /// The token of this name, or an error that suggests a near one.
-fn named<'a>(lines: &'a [Line], name: &str) -> Result<&'a Line, Failure> {
+pub fn named<'a>(lines: &'a [Line], name: &str) -> Result<&'a Line, Failure> {
     lines.iter().find(|line| line.name == name).ok_or_else(|| {
         let near = crate::config::problem::suggest(name, lines.iter().map(|line| line.name.as_str()));
         Failure::Usage(format!("no token \"{name}\"; {near}"))
@@ -130,7 +130,7 @@ fn named<'a>(lines: &'a [Line], name: &str) -> Result<&'a Line, Failure> {
 }
 
 /// Baselines and names as the last checkpoint left them. Without a store the declared tokens alone are shown.
-fn load(config: &ConfigArg) -> Result<(std::sync::Arc<Rulebook>, Judge, std::sync::Arc<Dictionary>), Failure> {
+pub fn load(config: &ConfigArg) -> Result<(std::sync::Arc<Rulebook>, Judge, std::sync::Arc<Dictionary>), Failure> {
     let rulebook = Rulebook::load(config.config.as_deref()).map_err(Failure::problems)?;
     let dictionary = std::sync::Arc::new(Dictionary::default());
     let mut judge = Judge::new(rulebook.clone(), dictionary.clone());

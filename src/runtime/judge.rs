@@ -78,6 +78,11 @@ impl Judge {
         true
     }
 
+    /// Changes a token's baseline by hand; `false` where there is none.
+    pub fn amend(&mut self, token: TokenId, change: &mut dyn FnMut(&mut Baseline)) -> bool {
+        self.engine.amend(token, change)
+    }
+
     /// Takes observations in, in order; returns the alerts to be sent and tells `found` of every finding.
     pub fn step(&mut self, batch: &[Observation], found: &mut dyn FnMut(&Finding)) -> Vec<Alert> {
         self.findings.clear();

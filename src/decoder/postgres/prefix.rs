@@ -206,12 +206,14 @@ impl Prefix {
 
     fn first<'a>(&self, line: &'a [u8], after: usize) -> Option<Match<'a>> {
         let mut steps = STEPS;
-        if self.background.len() != self.full.len()
-            && let Some(found) = search(&self.background, line, 0, after, Fields::default(), &mut steps)
-        {
-            return Some(found);
-        }
-        search(&self.full, line, 0, after, Fields::default(), &mut steps)
+        let (mut fields, mut set) = (Fields::default(), 0);
+        let background = self.background.len() != self.full.len();
+        let found = background.then(|| search(&self.background, line, 0, after, &mut steps, &mut fields, &mut set)).flatten();
+        let (word, at, message) = match found {
+            Some(found) => found,
+            None => search(&self.full, line, 0, after, &mut steps, &mut fields, &mut set)?,
+        };
+        Some(Match { fields, word, at, message })
     }
 
     /// Whether the line begins like this prefix: everything before the first field of a client's choice is there.
@@ -391,25 +393,36 @@ fn find(text: &[u8], literal: &[u8]) -> Option<usize> {
     }
 }
 
-/// The first way to lay `pieces` over `line` from `at` such that a severity follows at `after` or later.
-fn search<'a>(pieces: &[Piece], line: &'a [u8], at: usize, after: usize, found: Fields<'a>, steps: &mut u32) -> Option<Match<'a>> {
+/// The first way to lay `pieces` over `line` from `at` such that a severity follows at `after` or later: the severity, where it begins, and
+/// where the message does. Fields are filled in once it is found, from the last to the first; `set` has a bit for each that is.
+fn search<'a>(
+    pieces: &[Piece],
+    line: &'a [u8],
+    at: usize,
+    after: usize,
+    steps: &mut u32,
+    fields: &mut Fields<'a>,
+    set: &mut u16,
+) -> Option<(Word, usize, usize)> {
     *steps = steps.checked_sub(1)?;
     let rest = line.get(at..)?;
     let Some((piece, next)) = pieces.split_first() else {
         let (word, message) = (at >= after).then(|| word(rest)).flatten()?;
-        return Some(Match { fields: found, word, at, message: at + message });
+        return Some((word, at, at + message));
     };
     match piece {
         Piece::Literal(text) => {
             if !rest.starts_with(text) {
                 return None;
             }
-            search(next, line, at + text.len(), after, found, steps)
+            search(next, line, at + text.len(), after, steps, fields, set)
         }
-        Piece::Pad => search(next, line, at + blanks(rest), after, found, steps),
+        Piece::Pad => search(next, line, at + blanks(rest), after, steps, fields, set),
         Piece::Field(field, form) => {
             if let Some(len) = fixed(*form, rest) {
-                return search(next, line, at + len, after, take(found, *field, *form, rest.get(..len)?), steps);
+                let found = search(next, line, at + len, after, steps, fields, set)?;
+                fields.take(*field, *form, rest.get(..len)?, set);
+                return Some(found);
             }
             if !matches!(form, Form::Remote | Form::Word | Form::Any) {
                 return None;
@@ -432,7 +445,8 @@ fn search<'a>(pieces: &[Piece], line: &'a [u8], at: usize, after: usize, found: 
                         return None;
                     }
                 }
-                if let Some(found) = search(next, line, at + len, after, take(found, *field, *form, rest.get(..len)?), steps) {
+                if let Some(found) = search(next, line, at + len, after, steps, fields, set) {
+                    fields.take(*field, *form, rest.get(..len)?, set);
                     return Some(found);
                 }
                 *steps = steps.checked_sub(1)?;
@@ -443,22 +457,29 @@ fn search<'a>(pieces: &[Piece], line: &'a [u8], at: usize, after: usize, found: 
     }
 }
 
-fn take<'a>(mut found: Fields<'a>, field: Field, form: Form, text: &'a [u8]) -> Fields<'a> {
-    let some = || Some(text).filter(|t| !t.is_empty() && *t != b"[unknown]");
-    match field {
-        Field::Time => (found.time, found.epoch) = (Some(text), form == Form::Epoch),
-        Field::Pid => found.pid = super::message::number(text).and_then(|n| u32::try_from(n).ok()),
-        Field::User => found.user = some(),
-        Field::Database => found.database = some(),
-        Field::Remote => found.remote = some(),
-        Field::Application => found.application = some(),
-        Field::Session => found.session = Some(text),
-        Field::Line => found.line = super::message::number(text),
-        Field::Code => found.code = Some(text),
-        Field::Tag => found.tag = Some(text),
-        Field::Ignored => {}
+impl<'a> Fields<'a> {
+    /// Fills in one field, unless it stands in the prefix once more, after this one.
+    fn take(&mut self, field: Field, form: Form, text: &'a [u8], set: &mut u16) {
+        let bit = 1 << field as u16;
+        if *set & bit != 0 {
+            return;
+        }
+        *set |= bit;
+        let some = || Some(text).filter(|t| !t.is_empty() && *t != b"[unknown]");
+        match field {
+            Field::Time => (self.time, self.epoch) = (Some(text), form == Form::Epoch),
+            Field::Pid => self.pid = super::message::number(text).and_then(|n| u32::try_from(n).ok()),
+            Field::User => self.user = some(),
+            Field::Database => self.database = some(),
+            Field::Remote => self.remote = some(),
+            Field::Application => self.application = some(),
+            Field::Session => self.session = Some(text),
+            Field::Line => self.line = super::message::number(text),
+            Field::Code => self.code = Some(text),
+            Field::Tag => self.tag = Some(text),
+            Field::Ignored => {}
+        }
     }
-    found
 }
 
 /// `LOG:  ` and the like at the start of `text`, in any language, and where the message after it begins.

@@ -302,10 +302,9 @@ impl Lanes {
 
     /// Keeps what the outer framer says of itself before the envelope at `offset`.
     pub(super) fn remember(&mut self, offset: u64, framer: Vec<u8>) {
-        if let Some(oldest) = self.oldest() {
-            self.framers.retain(|at, _| *at >= oldest);
-        } else {
-            self.framers.clear();
+        let oldest = self.oldest().unwrap_or(u64::MAX);
+        while self.framers.first_key_value().is_some_and(|(at, _)| *at < oldest) {
+            self.framers.pop_first();
         }
         if !framer.is_empty() {
             self.framers.insert(offset, framer);
