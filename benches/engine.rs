@@ -82,12 +82,12 @@ fn observation(token: u64, day: i64, round: u64, partition: &Arc<Partition>) -> 
     let place = (chance % 3) as u8;
     let subnet = if own.is_multiple_of(2) { place / 2 } else { 0 };
     let address = Ipv4Addr::new(10, (own % 200) as u8, subnet, 2 + place);
-    let new = chance % 10_000 == 0;
+    let new = chance.is_multiple_of(10_000);
     let object = WordId(if new { chance } else { mix(own % 500 + chance % 4) });
     let shape = WordId(if new { chance } else { mix(own % 500 + 7_000 + chance % 6) });
     let time = Time((20_000 + day) * Time::DAY + 8 * Time::HOUR + (10 * Time::HOUR / ROUNDS as i64) * round as i64 + token as i64 % 1_000);
     Observation {
-        token: TokenId(u128::from(own) << 64 | u128::from(token) + 1),
+        token: TokenId((u128::from(own) << 64) | (u128::from(token) + 1)),
         time,
         kind: Kind::Query,
         operation: Operation::Select,

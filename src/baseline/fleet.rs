@@ -167,10 +167,8 @@ impl Fleet {
     pub fn close(&mut self, kind: Kindred, day: &Most, judged: bool) {
         self.changed = true;
         let tables = &mut self.tables;
-        if judged {
-            if let Some(scores) = tables.ring.last_mut() {
-                scores.note(day);
-            }
+        if let Some(scores) = tables.ring.last_mut().filter(|_| judged) {
+            scores.note(day);
         }
         if day.alerted {
             return;
