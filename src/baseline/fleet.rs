@@ -10,7 +10,7 @@ use super::unit::{FEATURES, Most};
 /// Weight of the tables below, in token-days a bin.
 const PRIOR_DAYS: f64 = 200.0;
 /// Weight of the thresholds below, in token-days.
-const PRIOR_THRESHOLD: f64 = 3_000.0;
+const PRIOR_THRESHOLD: f64 = 2_000.0;
 
 /// Probability that a token shows a level of at least 1, 2, 3, 4 on an active day, in the order of the features.
 const HAZARD: [[f64; 4]; FEATURES] = [
