@@ -295,3 +295,26 @@ fn the_example_inventory_in_deploy_is_accepted() {
     assert!(inventory.is_canary_object("public.honey_keys"));
     assert!(inventory.entries().iter().any(|entry| entry.name == "backup_admin" && entry.canary));
 }
+
+#[test]
+fn a_suppression_needs_an_author_a_reason_and_an_end() {
+    let whole = "[[suppression]]\ntoken = \"billing\"\ndetectors = [\"new_network\"]\nnetworks = [\"203.0.113.9\"]\nobjects = [\"hr.*\"]\n\
+                 author = \"ann\"\nreason = \"the new office\"\nuntil = 2027-03-01T00:00:00Z\n";
+    let suppressions = parse(whole).unwrap().suppressions;
+    assert_eq!((suppressions.len(), suppressions[0].author.as_str()), (1, "ann"));
+    assert_eq!(
+        refused("[[suppression]]\ntoken = \"\"\nnetwork = \"203.0.113.9\"\nobjects = [\"hr.*\"]\n"),
+        [
+            "tokenwatch.toml:1:1: missing key \"author\"; add for example: author = \"the name of who decided it\"",
+            "tokenwatch.toml:1:1: missing key \"detectors\"; add for example: detectors = [\"new_network\"], as the alert names them",
+            "tokenwatch.toml:1:1: missing key \"reason\"; add for example: reason = \"why it is harmless\"",
+            "tokenwatch.toml:1:1: missing key \"until\"; add for example: until = 2027-01-31T00:00:00Z",
+            "tokenwatch.toml:2:9: token: it is empty",
+            "tokenwatch.toml:3:1: unknown key \"network\"; did you mean \"networks\"?",
+        ]
+    );
+    refused_with(
+        &whole.replace("[\"new_network\"]", "[]"),
+        "tokenwatch.toml:3:1: an empty \"detectors\" suppresses nothing; write [\"*\"] for all of them",
+    );
+}

@@ -73,6 +73,37 @@ fn what_is_kept_serves_the_other_commands() {
     assert!(text(&again.stderr).contains("--keep wants one that is not there yet"), "{}", text(&again.stderr));
 }
 
+/// What `alerts show` proposes, filled in and put into the configuration, covers the alert that it was proposed for and leaves the others.
+#[test]
+fn the_proposed_suppression_covers_its_alert_and_no_other() {
+    let tmp = tempfile::tempdir().unwrap();
+    let alerts = |config: &Path| -> Vec<serde_json::Value> {
+        let out = tmp.path().join("alerts.jsonl");
+        let (config, log) = (config.to_str().unwrap(), samples("postgresql.csv.zst"));
+        let output = tokenwatch(&["replay", "--config", config, "--alerts", out.to_str().unwrap(), log.to_str().unwrap()], tmp.path());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        std::fs::read_to_string(&out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let before = alerts(&samples("tokenwatch.toml"));
+    let stolen = before.iter().rfind(|alert| !alert["suppression"].is_null()).unwrap();
+    let list = |key: &str| stolen["suppression"].get(key).map_or(String::new(), |list| format!("{key} = {list}\n"));
+    let suppression = format!(
+        "\n[[suppression]]\ntoken = {}\n{}{}{}until = {}\nauthor = \"ann\"\nreason = \"a drill\"\n",
+        stolen["suppression"]["token"],
+        list("detectors"),
+        list("networks"),
+        list("objects"),
+        stolen["suppression"]["until"]
+    );
+    std::fs::copy(samples("tokens.toml"), tmp.path().join("tokens.toml")).unwrap();
+    let config = tmp.path().join("tokenwatch.toml");
+    std::fs::write(&config, std::fs::read_to_string(samples("tokenwatch.toml")).unwrap() + &suppression).unwrap();
+    let after = alerts(&config);
+    let ids = |alerts: &[serde_json::Value]| alerts.iter().map(|alert| alert["id"].to_string()).collect::<std::collections::BTreeSet<_>>();
+    let gone: Vec<_> = ids(&before).difference(&ids(&after)).cloned().collect();
+    assert_eq!(gone, [stolen["id"].to_string()]);
+}
+
 #[test]
 fn the_log_is_what_its_script_writes() {
     if support::skip([support::process::missing_programs(&["python3"], "python3")]) {

@@ -47,6 +47,9 @@ pub const SCENARIOS: &[(&str, &[&str])] = &[
     ("sensitive table", DEED),
     ("stuffing, then success", PLACE),
 ];
+/// What only an inventory can tell, and has to tell at the first event.
+pub const DEFINITE: &[(&str, &[&str])] = &[(REVOKED, &["policy.revoked"]), ("canary object", &["policy.canary"])];
+const REVOKED: &str = "revoked token";
 const PLACE: &[&str] =
     &["new_network", "new_address", "policy.network", "concurrent_use", "unpopular_network", "rule.failed", "rule.credential_stuffing"];
 const DEED: &[&str] = &["new_scope", "new_operation", "sensitive_object", "new_statement", "policy.scope", "rule."];
@@ -64,6 +67,22 @@ pub struct Attack {
     pub events: Vec<i64>,
     /// The part before the burst, which is to make the burst look usual.
     pub drip: bool,
+}
+
+impl Attack {
+    /// Its name, and the detectors that are to speak of it.
+    pub fn what(&self) -> (&'static str, &'static [&'static str]) {
+        *SCENARIOS.iter().chain(DEFINITE).nth(self.scenario).unwrap_or_else(|| unreachable!("{}", self.scenario))
+    }
+
+    pub fn definite(&self) -> bool {
+        self.scenario >= SCENARIOS.len()
+    }
+
+    /// Its token was revoked the day before.
+    pub fn revoked(&self) -> bool {
+        self.what().0 == REVOKED
+    }
 }
 
 /// Draws the attacks of a seed: about every third token (`--attacks`) is attacked once, after the learning period.
@@ -101,7 +120,41 @@ pub fn draw(seed: u64, tokens: &[Token], wanted: &Wanted, acts: &mut [Vec<Act>])
         }
         attacks.push(Attack { scenario, strength, token: token.number, begin, end, events, drip });
     }
+    if wanted.inventory {
+        draw_definite(seed, tokens, wanted, acts, &mut attacks);
+    }
     attacks
+}
+
+/// Those of which an inventory tells, on declared tokens that are not attacked otherwise: as often as any other scenario.
+fn draw_definite(seed: u64, tokens: &[Token], wanted: &Wanted, acts: &mut [Vec<Act>], attacks: &mut Vec<Attack>) {
+    for token in tokens.iter().filter(|token| token.declared() && token.born <= wanted.learning - 7) {
+        let dice = &mut Dice::of(&[seed, 6, token.number as u64]);
+        let share = 2.0 * wanted.attacks * DEFINITE.len() as f64 / SCENARIOS.len() as f64;
+        if !dice.chance(share) || attacks.iter().any(|attack| attack.token == token.number) {
+            continue;
+        }
+        let at = dice.below(DEFINITE.len());
+        let strength = *dice.pick(&[Strength::Easy, Strength::Medium, Strength::Hard]);
+        let day = dice.between(wanted.learning + 2, wanted.days - 4);
+        let usual = token.addresses.first().or(token.home.first()).copied().unwrap_or_else(|| crate::population::cloud(dice));
+        let begin = START + day * DAY + token.moment(dice).min(22 * HOUR);
+        let attack =
+            Attack { scenario: SCENARIOS.len() + at, strength, token: token.number, begin, end: begin, events: vec![begin], drip: false };
+        let text = if attack.revoked() {
+            // Its own programs have stopped; somebody else still has it.
+            for later in acts.iter_mut().skip(day as usize - 1) {
+                later.retain(|act| act.token != token.number);
+            }
+            dice.skewed(&token.statements).text(dice)
+        } else {
+            format!("SELECT * FROM {}.{}", schema::APPS[token.app], schema::CANARY)
+        };
+        let mut act = token.act(begin, usual, &token.clients[0], &text, End::Done);
+        act.attack = Some(attacks.len());
+        acts[day as usize].push(act);
+        attacks.push(Attack { begin: begin / 1000 * 1000, end: begin / 1000 * 1000, events: vec![begin / 1000 * 1000], ..attack });
+    }
 }
 
 fn possible(scenario: &str, class: Class) -> bool {

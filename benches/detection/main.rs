@@ -144,23 +144,41 @@ fn company(seed: u64, wanted: &Wanted) -> Company {
         }
         texts.push(text);
     }
-    Company { inventory: inventory(&tokens), tokens: first, attacks, changes, events, days: texts }
+    Company { inventory: inventory(&tokens, &attacks), tokens: first, attacks, changes, events, days: texts }
 }
 
-/// Every second token as its owner would declare it, with the projects that are to come.
-fn inventory(tokens: &[Token]) -> String {
-    let mut text = String::new();
-    for token in tokens.iter().filter(|token| token.number % 2 == 0) {
+/// Every second token as its owner would declare it, with the projects that are to come, and what nobody may touch.
+fn inventory(tokens: &[Token], attacks: &[attacks::Attack]) -> String {
+    let mut text = format!("[[canary_object]]\nname = \"*.{}\"\n", schema::CANARY);
+    for token in tokens.iter().filter(|token| token.declared()) {
         text.push_str(&format!("[[token]]\nname = \"{}\"\nowner = \"team-{}\"\n", token.name, token.app));
         if !token.addresses.is_empty() && token.home.is_empty() && token.internal() {
             text.push_str(&format!("networks = [\"10.{}.0.0/16\"]\n", 20 + token.app));
         }
-        if token.class.always_on() && token.class != population::Class::Monitoring {
-            let scopes: Vec<String> = token.projects.iter().map(|app| format!("\"* {}.*\"", schema::APPS[*app])).collect();
-            text.push_str(&format!("scope = [{}]\n", scopes.join(", ")));
+        let scope = scope(token);
+        if !scope.is_empty() {
+            text.push_str(&format!("scope = {scope:?}\n"));
+        }
+        if let Some(attack) = attacks.iter().find(|attack| attack.token == token.number && attack.revoked()) {
+            text.push_str(&format!("revoked_at = {}\n", Time(attack.begin - DAY)));
         }
     }
     text
+}
+
+/// What a token of its class is granted; administrators are not limited. A deploy makes tables of its own.
+fn scope(token: &Token) -> Vec<String> {
+    let operations: &[&str] = match token.class {
+        Class::Service | Class::Pooled => &["select", "insert", "update", "delete", "create"],
+        Class::Batch | Class::Rare => &["select", "insert", "update", "delete"],
+        Class::Person => &["select"],
+        Class::Backup => &["select", "copy"],
+        Class::Monitoring => return vec!["select pg_catalog.*".to_owned()],
+        Class::Ci | Class::Admin => return Vec::new(),
+    };
+    let own = operations.iter().map(|operation| format!("{operation} {}.*", schema::APPS[token.app]));
+    let others = token.projects.iter().skip(1).map(|app| format!("select {}.*", schema::APPS[*app]));
+    own.chain(others).collect()
 }
 
 fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut dyn Write>) -> Vec<Said> {
@@ -184,7 +202,7 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut 
         offset += day.len() as u64;
         intake.take(&Delivery::Chunk(chunk), &mut seen, &mut Unwatched);
         intake.take(&Delivery::Idle(partition.clone()), &mut seen, &mut Unwatched);
-        for alert in judge.step(&seen, &mut |_| {}) {
+        for alert in judge.step(&seen, &mut |_, _| {}) {
             let Time(time) = alert.time;
             said.push(Said { token: by_name[alert.token.as_str()], time, detectors: alert.detectors, update: alert.update });
         }
@@ -209,7 +227,7 @@ fn write_scores(company: &Company, day: i64, judge: &Judge, out: &mut dyn Write)
         let attack = company.attacks.iter().find(|attack| attack.token == token.number);
         let what = match attack {
             Some(attack) if attack.events.iter().any(|time| (time - START) / DAY == day) => {
-                format!("{}/{}", attacks::SCENARIOS[attack.scenario].0.replace(',', ""), attack.strength.name())
+                format!("{}/{}", attack.what().0.replace(',', ""), attack.strength.name())
             }
             Some(attack) if attack.drip || (attack.begin - START) / DAY <= day => "after".to_owned(),
             _ => "-".to_owned(),
@@ -240,7 +258,7 @@ fn explain(company: &Company, day: i64, judge: &Judge, said: &[Said]) {
             .collect();
         let found = said.iter().find(|said| said.token == attack.token && on_day(said.time));
         let found = found.map_or("missed".to_owned(), |said| said.detectors.join("+"));
-        let (scenario, strength) = (attacks::SCENARIOS[attack.scenario].0, attack.strength.name());
+        let (scenario, strength) = (attack.what().0, attack.strength.name());
         eprintln!("{scenario}, {strength} | {} | {:.1} | {} | {found}", token.name, score.unwrap_or(f32::NAN), levels.join(", "));
     }
 }
@@ -254,7 +272,7 @@ fn main() {
         if let Some(path) = &wanted.log {
             std::fs::write(path, company.days.concat()).unwrap_or_else(|e| panic!("{path}: {e}"));
             for attack in &company.attacks {
-                let (token, scenario) = (&company.tokens[attack.token].name, attacks::SCENARIOS[attack.scenario].0);
+                let (token, scenario) = (&company.tokens[attack.token].name, attack.what().0);
                 eprintln!("{} {token}: {scenario}, {}", Time(attack.begin), attack.strength.name());
             }
         }

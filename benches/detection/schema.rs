@@ -38,6 +38,9 @@ const COLUMNS: [&str; 16] = [
     "region",
 ];
 
+/// A table that nobody has a reason to read.
+pub const CANARY: &str = "master_keys";
+
 /// A statement, most with a hole for a literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {

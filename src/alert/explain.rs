@@ -10,6 +10,9 @@ use crate::identity::dictionary::Dictionary;
 use crate::observation::{Evidence, Network, Violations};
 use crate::token::WordId;
 
+/// A finding that adds less to the score, in nats, is not worth a number.
+const LEAST: f64 = 0.05;
+
 /// What explanations draw on.
 pub struct Explainer<'a> {
     pub dictionary: &'a Dictionary,
@@ -62,7 +65,19 @@ impl Explainer<'_> {
             evidence: vec![source_of(&found.seen.at)],
             attack: found.attack.iter().map(ToString::to_string).collect(),
             advice,
+            weight: found.weighed.filter(|w| w.score - w.without >= LEAST).map(|w| {
+                let then = if w.without < w.threshold { "; without it, no alert" } else { "" };
+                format!("{:.1} of a score of {:.1}; alerts begin at {:.1}{then}", w.score - w.without, w.score, w.threshold)
+            }),
         }
+    }
+
+    /// The attack that findings of unusual use look like most, beside what would be harmless.
+    pub fn resemblance(&self, findings: &[detect::Finding]) -> Option<String> {
+        let weighed = findings.iter().find_map(|found| found.weighed)?;
+        let ((attack, sure), (harmless, likely)) = (weighed.attack, weighed.harmless);
+        let share = |share: f64| format!("{:.0} %", 100.0 * share);
+        Some(format!("{attack} ({} among attacks); were it harmless, {harmless} ({})", share(sure), share(likely)))
     }
 
     /// ` from 10.0.0.9`, ` from 10.0.0.9 on public.users` and the like.

@@ -1,6 +1,6 @@
 //! A gap in a log as an alert: who removes or outruns a log hides what a token did meanwhile.
 
-use super::{Alert, Finding, Mode, Severity, Source};
+use super::{Alert, Finding, Severity, Source};
 use crate::event::Time;
 use crate::source::Gap;
 
@@ -40,28 +40,9 @@ pub fn alert_of(gap: &Gap, now: Time) -> Alert {
         evidence: vec![place.clone()],
         attack: vec!["T1070.002".to_owned()],
         advice: advice.to_owned(),
+        weight: None,
     };
     let token = format!("(log of {})", partition.source);
-    Alert {
-        id,
-        update: false,
-        revision: 0,
-        time: now,
-        summary: format!("{token}: {observed}"),
-        token,
-        owner: None,
-        contact: None,
-        severity: Severity::Medium,
-        confidence: 90,
-        score: 0.0,
-        detectors: vec!["gap".to_owned()],
-        attack: finding.attack.clone(),
-        findings: vec![finding],
-        sources: vec![place],
-        mode: Mode::Enforcing,
-        tamper_proof: false,
-        authenticated: false,
-        address: None,
-        database: None,
-    }
+    let summary = format!("{token}: {observed}");
+    Alert::about_log(id, now, token, summary, finding)
 }

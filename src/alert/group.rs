@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::explain::{Explainer, source_of};
+use super::suppression::Proposal;
 use super::{Alert, Finding, Severity, family};
 use crate::detect;
 use crate::event::Time;
@@ -104,6 +105,9 @@ impl Grouper {
                 let alert = &mut open.alert;
                 alert.tamper_proof &= findings.iter().all(|f| !f.seen.forgeable);
                 alert.authenticated &= findings.iter().all(|f| f.seen.acting);
+                alert.resembles = explainer.resemblance(findings).or(alert.resembles.take());
+                alert.suppression =
+                    alert.suppression.take().zip(Proposal::of(findings, explainer.dictionary)).map(|(mine, other)| mine.and(other));
                 refresh(alert, explainer);
                 if alert.severity <= before {
                     return None;
@@ -158,6 +162,8 @@ fn open_alert(
         authenticated: findings.iter().all(|f| f.seen.acting),
         address: seen.network.map(|n| explainer.network(n)),
         database: seen.database.map(|d| explainer.dictionary.word(d).to_string()),
+        resembles: explainer.resemblance(findings),
+        suppression: Proposal::of(findings, explainer.dictionary),
     };
     refresh(&mut alert, explainer);
     alert

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod gap;
 pub mod group;
 pub mod share;
+pub mod suppression;
 
 /// What a detector looks at: those that look at the same thing are one witness, however many speak.
 pub fn family(detector: &str) -> &str {
@@ -51,6 +52,9 @@ pub struct Finding {
     pub attack: Vec<String>,
     /// What the owner should do or change to make it not fire again.
     pub advice: String,
+    /// What it adds to the score of findings that were weighed together, and whether they would have alerted without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
 }
 
 /// One alert as it leaves the process. A later revision has the same `id` and a higher severity.
@@ -89,6 +93,42 @@ pub struct Alert {
     pub address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// The attack that it looks like most, in plain words; absent where a rule or a declared limit speaks for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resembles: Option<String>,
+    /// The smallest standing exception that would cover it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppression: Option<suppression::Proposal>,
+}
+
+impl Alert {
+    /// An alert about a log. It names no token, so nothing is ever revoked for it.
+    pub fn about_log(id: String, time: Time, log: String, summary: String, finding: Finding) -> Self {
+        Alert {
+            id,
+            update: false,
+            revision: 0,
+            time,
+            token: log,
+            owner: None,
+            contact: None,
+            severity: finding.severity,
+            confidence: finding.confidence,
+            score: finding.score,
+            detectors: vec![finding.detector.clone()],
+            summary,
+            attack: finding.attack.clone(),
+            sources: finding.evidence.clone(),
+            findings: vec![finding],
+            mode: Mode::Enforcing,
+            tamper_proof: false,
+            authenticated: false,
+            address: None,
+            database: None,
+            resembles: None,
+            suppression: None,
+        }
+    }
 }
 
 /// [`Time`] as RFC 3339 UTC text.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alert, Finding, Mode, Severity, Source};
+use super::{Alert, Finding, Severity, Source};
 use crate::event::Time;
 use crate::position::Partition;
 
@@ -132,30 +132,11 @@ pub fn alert_of(fall: &Fall, partition: &Partition, log: &str, offset: u64) -> A
         advice: "see with `tokenwatch decode` why: settings of the log that were changed, a pooler in between, sessions whose start is missing, \
                  or records that may be forged"
             .to_owned(),
+        weight: None,
     };
     let token = format!("(log of {})", partition.source);
-    Alert {
-        id,
-        update: false,
-        revision: 0,
-        time: fall.time,
-        summary: format!("{token}: only {observed}; {expected}"),
-        token,
-        owner: None,
-        contact: None,
-        severity: Severity::Medium,
-        confidence: 90,
-        score: 0.0,
-        detectors: vec![finding.detector.clone()],
-        attack: finding.attack.clone(),
-        findings: vec![finding],
-        sources: vec![place],
-        mode: Mode::Enforcing,
-        tamper_proof: false,
-        authenticated: false,
-        address: None,
-        database: None,
-    }
+    let summary = format!("{token}: only {observed}; {expected}");
+    Alert::about_log(id, fall.time, token, summary, finding)
 }
 
 #[cfg(test)]

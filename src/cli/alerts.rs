@@ -195,6 +195,7 @@ pub fn explain(alert: &Alert, width: usize) -> String {
     facts.extend(alert.contact.clone().map(|contact| ("contact", contact)));
     facts.extend(alert.address.clone().map(|address| ("address", address)));
     facts.extend(alert.database.clone().map(|database| ("database", database)));
+    facts.extend(alert.resembles.clone().map(|attack| ("looks like", attack)));
     facts.push(("confidence", format!("{} of 100, score {:.1}", alert.confidence, alert.score)));
     facts.push(("state", format!("{:?}, id {}", alert.mode, alert.id).to_lowercase()));
     if !alert.attack.is_empty() {
@@ -204,7 +205,9 @@ pub fn explain(alert: &Alert, width: usize) -> String {
         facts.push(("evidence", "from a log that clients can write into; check it before you act".to_owned()));
     }
     for (name, value) in facts {
-        line(format!("  {name:<10}  {value}"));
+        for (n, part) in wrap(&value, width.saturating_sub(14)).into_iter().enumerate() {
+            line(format!("  {:<10}  {part}", if n == 0 { name } else { "" }));
+        }
     }
     let mut said: Vec<&str> = Vec::new();
     for finding in &alert.findings {
@@ -229,9 +232,16 @@ pub fn explain(alert: &Alert, width: usize) -> String {
                 line(format!("    {:<6}  {part}", if n == 0 { "chance" } else { "" }));
             }
         }
+        if let Some(weight) = &finding.weight {
+            line(format!("    {:<6}  {weight}", "weight"));
+        }
         for source in finding.evidence.iter().take(3) {
             line(format!("    {:<6}  {}", "where", place(source)));
         }
+    }
+    if let Some(proposal) = &alert.suppression {
+        line("\n  if its owner says that all is well, this in the configuration covers it and no more:\n".to_owned());
+        proposal.toml().lines().for_each(|text| line(format!("    {text}")));
     }
     out
 }

@@ -35,6 +35,10 @@ pub fn run(command: Check) -> Result<(), Failure> {
     for remark in rulebook.inventory.remarks(System::default().now()) {
         eprintln!("note: {remark}");
     }
+    let now = System::default().now();
+    for old in rulebook.config.suppressions.iter().filter(|suppression| suppression.until <= now) {
+        eprintln!("note: the suppression of \"{}\" ({}) ended at {}; take it out", old.token.as_str(), old.reason, old.until);
+    }
     if rulebook.config.sources.is_empty() {
         eprintln!("note: nothing to read: `tokenwatch run` needs a [[source]]");
     }
@@ -64,6 +68,9 @@ pub fn run(command: Check) -> Result<(), Failure> {
     println!("sources        {}", rulebook.config.sources.len());
     println!("channels       {}", rulebook.config.channels.len());
     println!("responders     {}", rulebook.config.responders.len());
+    if !rulebook.config.suppressions.is_empty() {
+        println!("suppressions   {}", rulebook.config.suppressions.len());
+    }
     println!("inventory      {} tokens", rulebook.inventory.entries().len());
     println!("rules          {}, {} of {} tests passed", rulebook.titles.len(), tests - failed.len(), tests);
     if failed.is_empty() { Ok(()) } else { Err(Failure::Found) }

@@ -165,4 +165,7 @@ fn report(summary: &Summary) {
         summary.seconds,
         summary.records as f64 / seconds
     );
+    if summary.suppressed > 0 {
+        eprintln!("{} findings are covered by [[suppression]] and were not alerted", summary.suppressed);
+    }
 }

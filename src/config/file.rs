@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, suggest};
+use crate::event::Time;
 
 /// Larger files are refused: nobody wrote them, and each mistake in them costs a line on somebody's terminal.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -287,8 +288,8 @@ impl<'a> Section<'a> {
         number.map(|number| Spot { value: number, at: value.span().start })
     }
 
-    /// A TOML date, or text: as it is written, for a caller that knows dates.
-    pub fn date(&self, key: &'static str) -> Option<Spot<String>> {
+    /// A moment: a TOML date, or text.
+    pub fn moment(&self, key: &'static str) -> Option<Time> {
         let value = self.value(key)?;
         let text = match value.get_ref() {
             DeValue::Datetime(date) => date.to_string(),
@@ -298,7 +299,7 @@ impl<'a> Section<'a> {
                 return None;
             }
         };
-        Some(Spot { value: text, at: value.span().start })
+        super::value::moment(&text).map_err(|message| self.problem(value.span().start, format!("{key}: {message}"), "")).ok()
     }
 
     /// The table under `key`.

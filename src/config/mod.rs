@@ -8,6 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use glob::{Glob, ObjectGlob};
+use networks::Networks;
+
+use crate::event::Time;
 use crate::severity::Severity;
 
 /// The configuration, checked. Relative paths are already relative to the configuration file.
@@ -20,6 +24,7 @@ pub struct Config {
     pub sources: Vec<Source>,
     pub channels: Vec<Channel>,
     pub responders: Vec<Responder>,
+    pub suppressions: Vec<Suppression>,
     pub http: Option<SocketAddr>,
 }
 
@@ -203,9 +208,27 @@ pub struct Responder {
     pub timeout: Duration,
 }
 
+/// A standing exception: findings that are not alerted, because somebody who knows said so. They are still counted.
+#[derive(Debug, Clone)]
+pub struct Suppression {
+    /// Names of tokens.
+    pub token: Glob,
+    /// Names of detectors, as alerts give them.
+    pub detectors: Vec<Glob>,
+    /// Only for use from here; `None`: from anywhere.
+    pub networks: Option<Networks>,
+    /// Only where every object of the statement is one of these; empty: any.
+    pub objects: Vec<ObjectGlob>,
+    pub author: String,
+    pub reason: String,
+    /// In event time. An exception that nobody looks at again becomes a hole.
+    pub until: Time,
+}
+
 pub mod file;
 pub mod glob;
 mod input;
+pub mod networks;
 mod output;
 pub mod problem;
 mod resolve;

@@ -1,4 +1,4 @@
-//! `[[channel]]`: who is told. `[[responder]]`: what may revoke.
+//! `[[channel]]`: who is told. `[[responder]]`: what may revoke. `[[suppression]]`: what nobody is told.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,9 +7,11 @@ use lettre::message::Mailbox;
 use secrecy::ExposeSecret;
 
 use super::file::Section;
+use super::glob::{Glob, ObjectGlob};
+use super::networks::Networks;
 use super::resolve::Base;
 use super::secret::Secret;
-use super::{Channel, ChannelKind, Email, MailTls, Responder, value};
+use super::{Channel, ChannelKind, Email, MailTls, Responder, Suppression, value};
 use crate::severity::Severity;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -95,6 +97,38 @@ pub(super) fn responders(top: &Section<'_>, base: &Base<'_>) -> Vec<Responder> {
             timeout: timeout(section),
         };
         Some(responder)
+    })
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// All standing exceptions.
+pub(super) fn suppressions(top: &Section<'_>) -> Vec<Suppression> {
+    top.each("suppression", |section| {
+        let named = |text: &str| if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) };
+        let token = section.require("token", section.parsed("token", named), "\"billing\"");
+        let detectors = section.parsed_list("detectors", named);
+        if section.is_empty_list("detectors") {
+            section.problem(section.at_key("detectors"), "an empty \"detectors\" suppresses nothing", "write [\"*\"] for all of them");
+        }
+        section.require("detectors", section.has("detectors").then_some(()), "[\"new_network\"], as the alert names them");
+        let mut networks = Networks::default();
+        section.parsed_list("networks", |text| networks.add(text));
+        let objects = section.parsed_list("objects", named);
+        let author = section.require("author", section.parsed("author", named), "\"the name of who decided it\"");
+        let reason = section.require("reason", section.parsed("reason", named), "\"why it is harmless\"");
+        let until = section.require("until", section.moment("until"), "2027-01-31T00:00:00Z");
+        let suppression = Suppression {
+            token: Glob::new(&token?),
+            detectors: detectors.iter().map(|text| Glob::new(text)).collect(),
+            networks: section.has("networks").then_some(networks),
+            objects: objects.iter().map(|text| ObjectGlob::new(text)).collect(),
+            author: author?,
+            reason: reason?,
+            until: until?,
+        };
+        Some(suppression)
     })
     .into_iter()
     .flatten()

@@ -40,6 +40,7 @@ pub fn parse(text: &str, path: &str, dir: &Path, known_formats: &[&str]) -> Resu
             sources: input::sources(top, &base),
             channels: output::channels(top, &base),
             responders: output::responders(top, &base),
+            suppressions: output::suppressions(top),
             http: top.inside("http", |s| s.parsed("listen", value::listen)).flatten(),
         }
     })
@@ -82,6 +83,7 @@ impl Default for Config {
             sources: Vec::new(),
             channels: Vec::new(),
             responders: Vec::new(),
+            suppressions: Vec::new(),
             http: None,
         }
     }

@@ -179,10 +179,26 @@ pub struct Finding {
     pub fact: Fact,
     pub mode: Mode,
     pub attack: SmallVec<[Cow<'static, str>; 1]>,
+    /// How it was weighed; `None` where it is forbidden outright.
+    pub weighed: Option<Weighed>,
     /// Active days behind the judgement.
     pub active_days: u16,
     pub first_seen: Time,
     pub seen: Observation,
+}
+
+/// How a finding of unusual use was weighed together with the others of its unit. In nats.
+#[derive(Debug, Clone, Copy)]
+pub struct Weighed {
+    pub score: f64,
+    /// What the score had to reach.
+    pub threshold: f64,
+    /// What the score would be without this finding.
+    pub without: f64,
+    /// The attack that it looks like most, and its share among all attacks.
+    pub attack: (&'static str, f64),
+    /// The harmless change that it looks like most, and its share among all that is harmless.
+    pub harmless: (&'static str, f64),
 }
 
 /// One observation and what is known of its token.
@@ -205,6 +221,7 @@ impl Case<'_> {
             fact,
             mode: self.mode,
             attack: SmallVec::new(),
+            weighed: None,
             active_days: self.baseline.active_days,
             first_seen: self.baseline.first_seen,
             seen: self.seen.clone(),

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use bstr::{BStr, BString};
-use ipnet::IpNet;
 
 use super::claims::{Tags, application};
 use super::hours::Hours;
 use super::lease::Template;
 use crate::config::file::{self, Section};
 use crate::config::glob::{Glob, ObjectGlob};
+use crate::config::networks::Networks;
 use crate::config::problem::{Problem, suggest};
 use crate::config::value;
 use crate::event::{Address, Operation, Time};
@@ -101,53 +101,6 @@ impl Matcher {
         let fields = texts.iter().filter(|glob| glob.is_some()).count() + usize::from(self.address.is_some()) + self.tags.len();
         let given = texts.into_iter().flatten().chain(self.tags.iter().map(|(_, glob)| glob));
         (fields, self.user.weight() + given.map(Glob::weight).sum::<usize>())
-    }
-}
-
-/// Where a token may be used from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Networks {
-    written: Vec<String>,
-    nets: Vec<IpNet>,
-    /// Unix sockets.
-    local: bool,
-    /// Host names, where the server logs names in place of addresses.
-    hosts: Vec<Glob>,
-}
-
-impl Networks {
-    /// Adds a network, an address, `local` (Unix sockets), `localhost` (Unix sockets and loopback) or a host name pattern.
-    fn add(&mut self, text: &str) -> Result<(), String> {
-        match text {
-            "local" => self.local = true,
-            "localhost" => {
-                self.local = true;
-                self.nets.extend(["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse::<IpNet>().ok()));
-            }
-            // A host name has letters that no address has, and no prefix length.
-            _ if !text.contains(['/', ':']) && text.chars().any(|c| c.is_ascii_alphabetic()) => self.hosts.push(Glob::folding_case(text)),
-            _ => self.nets.push(value::network(text)?),
-        }
-        self.written.push(text.to_owned());
-        Ok(())
-    }
-
-    /// `address` is inside. A host name is inside only where a host name pattern says so.
-    pub fn contain(&self, address: Address<'_>) -> bool {
-        match address {
-            Address::Ip(ip) => {
-                let ip = ip.to_canonical();
-                self.nets.iter().any(|net| net.contains(&ip))
-            }
-            Address::Local => self.local,
-            Address::Name(name) => self.hosts.iter().any(|host| host.matches(name)),
-        }
-    }
-}
-
-impl std::fmt::Display for Networks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.written.join(", "))
     }
 }
 
@@ -368,8 +321,8 @@ fn entry(section: &Section<'_>, names: &mut HashSet<String>) -> Parsed {
         networks: networks(section, "networks"),
         scope: scope(section),
         hours: section.parsed("hours", Hours::parse),
-        expires_at: moment(section, "expires_at"),
-        revoked_at: moment(section, "revoked_at"),
+        expires_at: section.moment("expires_at"),
+        revoked_at: section.moment("revoked_at"),
         rotate_every: section.parsed("rotate_every", value::duration),
         successor_of: None,
         canary: section.flag("canary").unwrap_or(false),
@@ -427,11 +380,6 @@ fn scope(section: &Section<'_>) -> Option<Vec<Grant>> {
         section.problem(section.at_key("scope"), "an empty \"scope\" allows nothing", "leave it out, or list operations and objects");
     }
     section.has("scope").then_some(grants)
-}
-
-fn moment(section: &Section<'_>, key: &'static str) -> Option<Time> {
-    let date = section.date(key)?;
-    value::moment(&date.value).map_err(|message| section.problem(date.at, format!("{key}: {message}"), "")).ok()
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ impl Message {
             evidence: vec![Source::File { file: "/var/log/postgresql/example.csv".to_owned(), offset: 48_213 }],
             attack: vec!["T1078".to_owned()],
             advice: "nothing: this is a test of the channel, sent by `tokenwatch notify test`".to_owned(),
+            weight: None,
         };
         let alert = Alert {
             id: "0".repeat(32),
@@ -70,6 +71,8 @@ impl Message {
             authenticated: true,
             address: Some("203.0.113.7".to_owned()),
             database: Some("app".to_owned()),
+            resembles: None,
+            suppression: None,
         };
         Message::Test { alert: Box::new(alert) }
     }

@@ -76,6 +76,7 @@ fn alert_letter(alert: &Alert, responses: &[String]) -> Letter {
     fact("From", alert.address.clone());
     fact("Database", alert.database.clone());
     fact("Record", Some(list(alert.sources.iter().map(place).collect::<Vec<_>>().iter().map(String::as_str)).join("; ")));
+    fact("Looks like", alert.resembles.clone());
     fact("Severity", Some(format!("{}, confidence {} of 100", alert.severity, alert.confidence)));
     fact("ATT&CK", Some(alert.attack.join(", ")));
     fact("Explain", Some(format!("tokenwatch alerts show {}", alert.id.chars().take(12).collect::<String>())));

@@ -36,6 +36,7 @@ fn finding(detector: &str, bound: f64) -> Finding {
         evidence: Vec::new(),
         attack: Vec::new(),
         advice: String::new(),
+        weight: None,
     }
 }
 
@@ -62,6 +63,8 @@ fn alert(findings: Vec<Finding>) -> Alert {
         authenticated: true,
         address: None,
         database: None,
+        resembles: None,
+        suppression: None,
     }
 }
 

@@ -83,15 +83,20 @@ impl Judge {
         self.engine.amend(token, change)
     }
 
-    /// Takes observations in, in order; returns the alerts to be sent and tells `found` of every finding.
-    pub fn step(&mut self, batch: &[Observation], found: &mut dyn FnMut(&Finding)) -> Vec<Alert> {
+    /// Takes observations in, in order; returns the alerts to be sent and tells `found` of every finding, and whether a standing exception
+    /// keeps it from being alerted.
+    pub fn step(&mut self, batch: &[Observation], found: &mut dyn FnMut(&Finding, bool)) -> Vec<Alert> {
         self.findings.clear();
         self.engine.step(batch, &mut self.findings);
         if self.findings.is_empty() {
             return Vec::new();
         }
-        self.findings.iter().for_each(&mut *found);
         let rulebook = &self.rulebook;
+        self.findings.retain(|finding| {
+            let covered = rulebook.config.suppressions.iter().any(|suppression| suppression.covers(finding, &self.dictionary));
+            found(finding, covered);
+            !covered
+        });
         let declared = |token, broken| rulebook.declared(token, broken);
         let explainer = Explainer { dictionary: &self.dictionary, rules: &rulebook.titles, declared: &declared };
         self.grouper.add(&self.findings, &explainer, &|token| rulebook.face(token), rulebook.settings.group_window)
@@ -163,18 +168,18 @@ mod tests {
             .chain([seen(121, "203.0.113.9", 90), seen(121, "203.0.114.9", 91), seen(125, "198.51.100.4", 92)])
             .collect();
         let mut whole = judge();
-        let alerts = whole.step(&days, &mut |_| {});
+        let alerts = whole.step(&days, &mut |_, _| {});
         assert!(!alerts.is_empty());
         let end = whole.take_dirty();
         for cut in 0..days.len() {
             let (before, after) = days.split_at(cut);
             let mut first = judge();
-            let mut got = first.step(before, &mut |_| {});
+            let mut got = first.step(before, &mut |_, _| {});
             let mut second = judge();
             for (token, record) in first.take_dirty() {
                 assert!(second.load(token, &record), "the record written after {cut} observations cannot be read");
             }
-            got.extend(second.step(after, &mut |_| {}));
+            got.extend(second.step(after, &mut |_, _| {}));
             assert_eq!(got, alerts, "cut after {cut} observations");
             assert_eq!(second.take_dirty(), end, "cut after {cut} observations");
         }

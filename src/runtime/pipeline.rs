@@ -72,7 +72,10 @@ pub fn start_judge(
         for message in inbox {
             match message {
                 ToJudge::Batch(batch) => {
-                    let alerts = judge.step(&batch, &mut |finding| metrics.findings.with_label_values(&[&finding.detector]).inc());
+                    let alerts = judge.step(&batch, &mut |finding, suppressed| {
+                        let counter = if suppressed { &metrics.suppressed } else { &metrics.findings };
+                        counter.with_label_values(&[&finding.detector]).inc();
+                    });
                     for alert in alerts {
                         if keeper.send(Parcel::Alert(Box::new(alert))).is_err() {
                             return;

@@ -41,6 +41,8 @@ pub struct Summary {
     pub gaps: u64,
     pub tokens: usize,
     pub alerts: u64,
+    /// Findings that standing exceptions cover.
+    pub suppressed: u64,
     pub seconds: f64,
     /// Inputs that could not be read to their end, in words.
     pub trouble: Vec<String>,
@@ -280,16 +282,16 @@ impl Replayer {
                 feeds.push(Feed::Here(Box::new(lane)));
             }
         }
-        let mut alerts = 0u64;
+        let (mut alerts, mut suppressed) = (0u64, 0u64);
         let mut take = |batch: &[Observation], fall: Option<Alert>| {
-            for found in judge.step(batch, &mut |_| {}).iter().chain(&fall) {
+            for found in judge.step(batch, &mut |_, covered| suppressed += u64::from(covered)).iter().chain(&fall) {
                 alerts += 1;
                 alert(found);
             }
             progress(meters.iter().map(|m| m.read.load(Ordering::Relaxed)).sum());
         };
         merge(&mut feeds, &mut take);
-        let mut summary = Summary { alerts, tokens: judge.engine().tokens(), ..Summary::default() };
+        let mut summary = Summary { alerts, suppressed, tokens: judge.engine().tokens(), ..Summary::default() };
         for feed in feeds {
             let tally = feed.tally();
             summary.records += tally.records;

@@ -34,6 +34,8 @@ fn alert(id: &str, revision: u32, severity: Severity) -> Alert {
         authenticated: true,
         address: None,
         database: None,
+        resembles: None,
+        suppression: None,
     }
 }
 

@@ -28,6 +28,7 @@ pub fn alert(id: &str) -> Alert {
         evidence: vec![Source::File { file: "postgresql.csv".into(), offset: 48_213 }],
         attack: vec!["T1078".into()],
         advice: "ask the owner of the token".into(),
+        weight: None,
     };
     Alert {
         id: id.into(),
@@ -50,6 +51,8 @@ pub fn alert(id: &str) -> Alert {
         authenticated: true,
         address: Some("127.0.0.66".into()),
         database: Some("app".into()),
+        resembles: None,
+        suppression: None,
     }
 }
 

@@ -43,6 +43,8 @@ fn alert(event: u64) -> Alert {
         authenticated: true,
         address: None,
         database: None,
+        resembles: None,
+        suppression: None,
     }
 }
 

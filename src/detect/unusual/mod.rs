@@ -8,7 +8,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Case, DETECTORS, Finding};
+use super::{Case, DETECTORS, Finding, Weighed};
 use crate::baseline::fleet::Schedule;
 use crate::baseline::unit::{FEATURES, Odds, Unit};
 
@@ -54,9 +54,21 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
         return;
     };
     let before = out.len();
+    let (attack, harmless) = (score::likeliest_attack(&unit.levels, &odds), score::likeliest_change(&unit.levels, &odds, schedule));
     for at in named {
+        let mut without = unit.levels;
+        if let Some(level) = without.get_mut(at) {
+            *level = 0;
+        }
+        let weighed = Weighed {
+            score,
+            threshold: case.fleet.threshold(case.settings.budget),
+            without: score::ln_e(&without, &odds, schedule),
+            attack,
+            harmless,
+        };
         if let Some(found) = DETECTORS.get(at).and_then(|detector| (detector.find)(case, unit)) {
-            out.push(Finding { bound: libm::exp(-score).min(1.0), ..found });
+            out.push(Finding { bound: libm::exp(-score).min(1.0), weighed: Some(weighed), ..found });
         }
     }
     if out.len() > before && unit.said == 0.0 {

@@ -24,6 +24,23 @@ pub fn ln_e(levels: &[u8; FEATURES], odds: &Odds, schedule: Schedule) -> f64 {
     libm::log(attack.max(1e-300)) - libm::log(ORDINARY + harmless)
 }
 
+/// The attack that the levels look like most, and its share among all attacks, 0 to 1.
+pub fn likeliest_attack(levels: &[u8; FEATURES], odds: &Odds) -> (&'static str, f64) {
+    likeliest(ATTACKS.iter().map(|attack| (attack.name, attack.weight * libm::exp(ln_attack(attack, levels, odds)))))
+}
+
+/// The harmless change that the levels look like most, and its share among all of them, 0 to 1.
+pub fn likeliest_change(levels: &[u8; FEATURES], odds: &Odds, schedule: Schedule) -> (&'static str, f64) {
+    likeliest(CHANGES.iter().map(|change| (change.name, change.weight_among(schedule) * libm::exp(ln_change(change, levels, odds)))))
+}
+
+fn likeliest(each: impl Iterator<Item = (&'static str, f64)>) -> (&'static str, f64) {
+    let (best, all) = each.fold((("", 0.0), 0.0), |(best, all), (name, weight): (&'static str, f64)| {
+        (if weight > best.1 { (name, weight) } else { best }, all + weight)
+    });
+    (best.0, if all > 0.0 { best.1 / all } else { 0.0 })
+}
+
 fn ln_attack(attack: &Archetype, levels: &[u8; FEATURES], odds: &Odds) -> f64 {
     let mut sum = 0.0;
     for (feature, level0, profile) in attack.rows {

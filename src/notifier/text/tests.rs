@@ -16,6 +16,7 @@ fn hostile() -> Message {
         evidence: Vec::new(),
         attack: vec![HOSTILE.into()],
         advice: HOSTILE.into(),
+        weight: None,
     };
     let Message::Test { mut alert } = Message::test(Time(1_700_000_000_000_000)) else { unreachable!() };
     alert.token = HOSTILE.into();
@@ -41,6 +42,7 @@ fn billing() -> Message {
         evidence: Vec::new(),
         attack: vec!["T1078".into()],
         advice: "ask the owner of the token; if nobody knows, revoke it and read what it did since".into(),
+        weight: None,
     };
     let findings = vec![
         finding(
@@ -72,6 +74,8 @@ fn billing() -> Message {
             authenticated: true,
             address: Some("127.0.0.66".into()),
             database: Some("app".into()),
+            resembles: None,
+            suppression: None,
         }),
         responses: vec!["would revoke billing: two independent findings".into()],
     }
