@@ -12,7 +12,7 @@ use crate::baseline::network::prefix_of;
 use crate::baseline::unit::Units;
 use crate::baseline::{Baseline, day_of};
 use crate::detect::{Case, Fact, Finding, Mode, Settings, policy, rules, unusual};
-use crate::event::{Kind, Time};
+use crate::event::{Kind, Outcome, Time};
 use crate::observation::Observation;
 use crate::token::TokenId;
 
@@ -114,8 +114,9 @@ impl Engine {
         if seen.acting {
             fleet.reach(day_of(seen.time), settings.budget);
             baseline.open_day(seen.time, settings.learning, fleet);
-            if seen.kind == Kind::Query {
-                baseline.volume.note(seen.time);
+            // What fails carries nothing away, and programs that fail try again and again.
+            if seen.kind == Kind::Query && matches!(seen.outcome, Outcome::Success | Outcome::Unknown) {
+                baseline.volume.note(seen.time, seen.rows);
             }
             units = std::mem::take(&mut baseline.units);
         }

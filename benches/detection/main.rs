@@ -39,7 +39,7 @@ use tokenwatch::source::{Chunk, Delivery};
 use tokenwatch::token::TokenId;
 
 use attacks::Attack;
-use population::{Act, DAY, MINUTE, START, Token};
+use population::{Act, Class, DAY, MINUTE, START, Token};
 
 /// What the command line asks for.
 pub struct Wanted {

@@ -201,6 +201,11 @@ impl Explainer<'_> {
                 format!("{record} in the busiest hour {history}"),
                 "look what it reads; a leaked token is emptied at full speed".to_owned(),
             ),
+            Fact::Rows { rows, record } => (
+                format!("{rows} rows in one hour{place}: {act}"),
+                format!("{record} in the hour with the most {history}"),
+                "look what it reads; a leaked token is emptied at full speed".to_owned(),
+            ),
             Fact::Rule { index, count } => {
                 let title = self.rules.get(usize::from(*index)).cloned().unwrap_or_else(|| found.detector.to_string());
                 let times = if *count > 1 { format!(", {count} within the rule's window") } else { String::new() };

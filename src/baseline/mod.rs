@@ -28,7 +28,7 @@ use volume::Volume;
 use window::Window;
 
 /// Layout of the stored record; a record of another layout is dropped and learned anew.
-pub const LAYOUT: u8 = 3;
+pub const LAYOUT: u8 = 4;
 
 /// An object and the operation applied to it, as one key: the object in the upper half.
 pub fn scope_key(scope: Scope) -> u128 {

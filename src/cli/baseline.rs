@@ -130,9 +130,11 @@ fn show(command: &Show) -> Result<(), Failure> {
         )?;
     }
     say(out, format_args!("  hours (UTC)\n    {}", hours(baseline)))?;
-    let busiest = |pace: &crate::baseline::volume::Pace| pace.record().max(pace.count);
-    let (hour, ten) = (busiest(&baseline.volume.hour), busiest(&baseline.volume.ten_minutes));
-    say(out, format_args!("  busiest\n    {hour} queries in an hour, {ten} in ten minutes"))?;
+    let volume = &baseline.volume;
+    let (hour, ten) = (volume.hour.record().max(volume.hour.count), volume.ten_minutes.record().max(volume.ten_minutes.count));
+    let rows = volume.rows.record().max(volume.rows.count);
+    let rows = if rows > 0 { format!(", {rows} rows in an hour") } else { String::new() };
+    say(out, format_args!("  busiest\n    {hour} queries in an hour, {ten} in ten minutes{rows}"))?;
     say(out, format_args!("  statements\n    {} remembered", baseline.shapes.len()))
 }
 

@@ -160,6 +160,10 @@ pub enum Fact {
         count: u32,
         record: u32,
     },
+    Rows {
+        rows: u32,
+        record: u32,
+    },
     Rule {
         index: u16,
         /// Events or distinct values, where the rule counts.
@@ -286,3 +290,6 @@ pub static DETECTORS: [Detector; FEATURES] = [
     concurrent::CONCURRENT_USE,
     dormant::DORMANT,
 ];
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ pub static ATTACKS: &[Archetype] = &[
         (Sensitive, 0.8, [1.0, 1.0, 1.0, 3.0]),
     ] },
     Archetype { name: "data taken away in bulk", weight: 0.1, among: ANYBODY, rows: &[
-        (Volume, 0.05, [1.0, 3.0, 4.0, 4.0]),
+        (Volume, 0.05, [0.5, 1.5, 3.0, 7.0]),
         (Shape, 0.5, [1.0, 2.0, 3.0, 3.0]),
         (Scope, 0.7, [3.0, 3.0, 2.0, 1.0]),
         (Hour, 0.75, [2.0, 3.0, 3.0, 2.0]),
@@ -127,6 +127,12 @@ pub static ATTACKS: &[Archetype] = &[
     Archetype { name: "a program made to say what it never says", weight: 0.06, among: ANYBODY, rows: &[
         (Shape, 0.02, [0.1, 0.6, 3.0, 5.0]),
     ] },
+    Archetype { name: "a strange program with a known password", weight: 0.04, among: ANYBODY, rows: &[
+        (Client, 0.02, [0.1, 0.4, 2.0, 7.0]),
+    ] },
+    Archetype { name: "data taken away by its own program", weight: 0.05, among: ANYBODY, rows: &[
+        (Volume, 0.02, [0.1, 0.4, 2.0, 7.0]),
+    ] },
     Archetype { name: "a look at what is kept from most", weight: 0.08, among: ANYBODY, rows: &[
         (Sensitive, 0.02, [0.3, 0.7, 3.0, 6.0]),
     ] },
@@ -164,7 +170,7 @@ pub static CHANGES: &[Archetype] = &[
         (Dormant, 0.8, [2.0, 1.0, 1.0, 1.0]),
     ] },
     Archetype { name: "a storm of load or errors", weight: 0.015, among: [1.0, 1.0, 0.3], rows: &[
-        (Volume, 0.02, [2.0, 4.0, 3.0, 2.0]),
+        (Volume, 0.02, [2.0, 4.0, 3.0, 0.7]),
         (Shape, 0.5, [2.0, 2.0, 0.5, 0.1]),
         (Hour, 0.7, [3.0, 1.0, 0.5, 0.2]),
         (Errors, 0.8, [2.0, 2.0, 1.0, 0.5]),

@@ -1,0 +1,136 @@
+//! How surprising each detector finds one event of a token that has done the same for fifteen days.
+
+use std::sync::Arc;
+
+use super::Settings;
+use crate::baseline::unit::Feature as F;
+use crate::engine::Engine;
+use crate::event::{Kind, Operation, Outcome, Time};
+use crate::observation::{Evidence, Network, Observation, Scope, Violations};
+use crate::position::Partition;
+use crate::token::{TokenId, WordId};
+
+const TODAY: i64 = 20_015;
+
+fn word(text: &str) -> Option<WordId> {
+    Some(WordId::of(text.as_bytes()))
+}
+
+fn network(address: &str) -> Option<Network> {
+    Some(Network::Ip(address.parse().unwrap()))
+}
+
+fn scopes(operation: Operation, objects: &[&str]) -> smallvec::SmallVec<[Scope; 2]> {
+    objects.iter().map(|object| Scope { operation, object: WordId::of(object.as_bytes()) }).collect()
+}
+
+/// What `billing` does at nine in the morning: a query that returns 1,000 rows.
+fn ordinary(day: i64) -> Observation {
+    let partition = Arc::new(Partition { source: "s".into(), key: "k".into(), label: "l".into() });
+    Observation {
+        token: TokenId::of(b"billing"),
+        time: Time(day * Time::DAY + 9 * Time::HOUR),
+        kind: Kind::Query,
+        operation: Operation::Select,
+        outcome: Outcome::Success,
+        acting: true,
+        network: network("10.1.0.5"),
+        client: word("app"),
+        database: None,
+        shape: word("select total from invoices where id = ?"),
+        skeleton: word("select _ from _ where _ = ?"),
+        catalog: false,
+        sensitive: false,
+        scopes: scopes(Operation::Select, &["public.invoices"]),
+        violations: Violations::default(),
+        rules: Default::default(),
+        rows: Some(1_000),
+        forgeable: false,
+        at: Evidence { partition, offset: 0, len: 1 },
+    }
+}
+
+/// The levels of today's unit after `events`, those above 0.
+fn levels(events: &[Observation]) -> Vec<(F, u8)> {
+    let mut engine = Engine::new(Arc::new(Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([]))));
+    let history: Vec<Observation> = (TODAY - 15..TODAY).map(ordinary).collect();
+    engine.step(&history, &mut Vec::new());
+    engine.step(events, &mut Vec::new());
+    let baseline = engine.get(TokenId::of(b"billing")).unwrap();
+    let levels = baseline.units.most().levels;
+    let all = [
+        F::Network,
+        F::Peer,
+        F::Client,
+        F::Scope,
+        F::Operation,
+        F::Sensitive,
+        F::Shape,
+        F::Volume,
+        F::Hour,
+        F::Denied,
+        F::Errors,
+        F::Concurrent,
+        F::Dormant,
+    ];
+    all.into_iter().map(|feature| (feature, levels[feature as usize])).filter(|(_, level)| *level > 0).collect()
+}
+
+#[track_caller]
+fn check(what: &str, change: impl Fn(&mut Observation), expected: &[(F, u8)]) {
+    let mut seen = ordinary(TODAY);
+    change(&mut seen);
+    assert_eq!(levels(&[seen]), expected, "{what}");
+}
+
+#[test]
+fn one_event_that_differs() {
+    check("nothing new", |_| {}, &[]);
+    check("another address of the network", |seen| seen.network = network("10.1.0.77"), &[(F::Network, 1)]);
+    check("another internal network", |seen| seen.network = network("10.9.0.5"), &[(F::Network, 1), (F::Peer, 3)]);
+    check("from outside", |seen| seen.network = network("203.0.113.9"), &[(F::Network, 4), (F::Peer, 3)]);
+    check("another program", |seen| seen.client = word("psql"), &[(F::Client, 4)]);
+    check("another table", |seen| seen.scopes = scopes(Operation::Select, &["hr.salaries"]), &[(F::Scope, 2)]);
+    check("another operation on its table", |seen| seen.scopes = scopes(Operation::Update, &["public.invoices"]), &[(F::Scope, 1)]);
+    check("many tables", |seen| seen.scopes = scopes(Operation::Select, &["hr.a", "hr.b", "hr.c", "hr.d"]), &[(F::Scope, 4)]);
+    check("a kind of operation", |seen| (seen.operation, seen.scopes) = (Operation::Drop, Default::default()), &[(F::Operation, 4)]);
+    check("a sensitive name that it knows", |seen| seen.sensitive = true, &[]);
+    check("another statement of the same form", |seen| seen.shape = word("select name from invoices where id = ?"), &[(F::Shape, 1)]);
+    check("a statement of another form", |seen| (seen.shape, seen.skeleton) = (word("select 1"), word("select ?")), &[(F::Shape, 4)]);
+    check("at night", |seen| seen.time = Time(TODAY * Time::DAY + 15 * Time::HOUR), &[(F::Hour, 4)]);
+    check("twelve times the rows", |seen| seen.rows = Some(12_000), &[(F::Volume, 3)]);
+    check("thirty times the rows", |seen| seen.rows = Some(30_000), &[(F::Volume, 4)]);
+    check("few rows, if more than ever", |seen| seen.rows = Some(4_000), &[]);
+    check("refused", |seen| (seen.kind, seen.outcome) = (Kind::Denied, Outcome::Denied), &[(F::Denied, 1)]);
+    check("refused by name", |seen| seen.acting = false, &[]);
+}
+
+#[test]
+fn what_adds_up() {
+    let hundred: Vec<Observation> = (0..100).map(|_| ordinary(TODAY)).collect();
+    assert_eq!(levels(&hundred), [(F::Volume, 4)]);
+    let failing: Vec<Observation> =
+        hundred.iter().cloned().map(|seen| Observation { outcome: Outcome::Error, rows: None, ..seen }).collect();
+    assert_eq!(levels(&failing), [], "what fails takes nothing away, and its statement is known");
+    let probing: Vec<Observation> = (0..7)
+        .map(|n| {
+            let scopes = scopes(Operation::Select, &[&format!("hr.t{n}")]);
+            Observation { kind: Kind::Denied, outcome: Outcome::Denied, scopes, ..ordinary(TODAY) }
+        })
+        .collect();
+    assert_eq!(levels(&probing), [(F::Denied, 4)]);
+    assert_eq!(levels(&[ordinary(TODAY + 40)]), [(F::Dormant, 4)]);
+}
+
+#[test]
+fn two_places_at_once() {
+    // It learns to come from two networks, and then uses both within a minute.
+    let mut engine = Engine::new(Arc::new(Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([]))));
+    let from = |day: i64, address: &str| Observation { network: network(address), ..ordinary(day) };
+    let history: Vec<Observation> =
+        (0..15).map(|day| from(TODAY - 15 + day, if day % 2 == 0 { "10.1.0.5" } else { "198.51.100.7" })).collect();
+    engine.step(&history, &mut Vec::new());
+    engine.step(&[from(TODAY, "10.1.0.5"), from(TODAY, "198.51.100.7")], &mut Vec::new());
+    let levels = engine.get(TokenId::of(b"billing")).unwrap().units.most().levels;
+    assert_eq!(levels[F::Concurrent as usize], 4);
+}
