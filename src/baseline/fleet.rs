@@ -45,8 +45,8 @@ const TAIL: (f64, f64) = (0.01, 0.03);
 const ENOUGH: f64 = 80.0;
 /// Mean excess of the tail over its begin, in nats, where little of it is seen, and its bounds: where the likelihood ratio keeps what it
 /// promises, it is near 1.
-const EXCESS: f64 = 1.1;
-const EXCESSES: (f64, f64) = (0.6, 1.4);
+const EXCESS: f64 = 0.95;
+const EXCESSES: (f64, f64) = (0.55, 1.3);
 /// Scores are counted in bins of a quarter nat from -8 up.
 const SCORES: usize = 128;
 const LOWEST: f64 = -8.0;
