@@ -85,6 +85,11 @@ impl Grouper {
         let first = findings.first()?;
         let token = first.seen.token;
         let time = first.seen.time;
+        if first.about_place().is_some() {
+            // It is told once, and no token's alert.
+            let explained = findings.iter().map(|f| explainer.explain(f)).collect();
+            return Some(open_alert(first, findings, explained, explainer, Face::default()));
+        }
         self.dirty.insert(token, ());
         let expired = self.open.get(&token).is_some_and(|open| time.0.saturating_sub(open.opened.0) >= window);
         if expired {
@@ -133,7 +138,10 @@ fn open_alert(
     face: Face,
 ) -> Alert {
     let seen = &first.seen;
-    let token = explainer.dictionary.token(seen.token).to_string();
+    let token = match first.about_place() {
+        Some(place) => explainer.somewhere(place),
+        None => explainer.dictionary.token(seen.token).to_string(),
+    };
     let mut hasher = blake3::Hasher::new_derive_key("tokenwatch alert v1");
     hasher.update(&seen.token.0.to_le_bytes());
     hasher.update(&seen.time.0.to_le_bytes());
