@@ -18,7 +18,13 @@ use support::wait_for;
 const SECRETS: [&str; 4] = ["hunter2-zebra", "hunter3-zebra", "hunter4-zebra", "My-Password-As-Name"];
 
 fn server(destination: &str) -> Postgres {
-    let server = Postgres::start(&[("log_destination", destination), ("log_statement", "all"), ("log_connections", "on")]);
+    let server = Postgres::start(&[
+        ("log_destination", destination),
+        ("log_statement", "all"),
+        ("log_connections", "on"),
+        // As Debian has it; without %u a refused login names nobody.
+        ("log_line_prefix", "%m [%p] %q%u@%d "),
+    ]);
     for name in ["billing", "web", "report", "crm"] {
         server.create_role(name, &format!("{name}-pw"));
     }
