@@ -2,7 +2,6 @@
 
 use crate::alert::{Finding, Source};
 use crate::baseline::network::{Prefix, is_internal, of_key};
-use crate::baseline::places::Place;
 use crate::baseline::usual::Entry;
 use crate::baseline::{scope_object, scope_operation};
 use crate::detect::{self, Fact, Mode};
@@ -44,13 +43,6 @@ impl Explainer<'_> {
             Some(bits) => format!("{}/{bits}", self.network(prefix.network())),
             None => self.network(prefix.network()),
         }
-    }
-
-    /// `(address 203.0.113.9)`, `(network 203.0.113.0/24)`: what an alert is about where it is about no token.
-    pub fn somewhere(&self, place: Place) -> String {
-        let kind = if place.is_wide() { "network" } else { "address" };
-        let bits = place.bits().map(|bits| format!("/{bits}")).unwrap_or_default();
-        format!("({kind} {}{bits})", self.network(place.network()))
     }
 
     pub fn scope(&self, key: u128) -> String {
@@ -255,6 +247,15 @@ impl Explainer<'_> {
         let learning = if mode == Mode::Learning && !first.detector.starts_with("policy.") { "; the token is still learning" } else { "" };
         format!("{token}: {}{more}{learning}", first.observed)
     }
+}
+
+/// Whom a finding is about: a token's name, or `(address 203.0.113.9)`, `(network 203.0.113.0/24)` where it is about no token.
+pub fn subject(found: &detect::Finding, dictionary: &Dictionary) -> String {
+    let Some(place) = found.about_place() else { return dictionary.token(found.seen.token).to_string() };
+    let kind = if place.is_wide() { "network" } else { "address" };
+    let bits = place.bits().map(|bits| format!("/{bits}")).unwrap_or_default();
+    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None };
+    format!("({kind} {}{bits})", explainer.network(place.network()))
 }
 
 /// Where the record stands, as alerts say it.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::explain::{Explainer, source_of};
+use super::explain::{Explainer, source_of, subject};
 use super::suppression::Proposal;
 use super::{Alert, Finding, Severity, family};
 use crate::detect;
@@ -138,10 +138,7 @@ fn open_alert(
     face: Face,
 ) -> Alert {
     let seen = &first.seen;
-    let token = match first.about_place() {
-        Some(place) => explainer.somewhere(place),
-        None => explainer.dictionary.token(seen.token).to_string(),
-    };
+    let token = subject(first, explainer.dictionary);
     let mut hasher = blake3::Hasher::new_derive_key("tokenwatch alert v1");
     hasher.update(&seen.token.0.to_le_bytes());
     hasher.update(&seen.time.0.to_le_bytes());

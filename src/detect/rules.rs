@@ -65,6 +65,7 @@ pub fn judge_places(
             attack: attack(rule),
             active_days: 0,
             first_seen: seen.time,
+            weighed: None,
             seen: seen.clone(),
         };
         match baseline.as_deref_mut().filter(|_| seen.acting) {

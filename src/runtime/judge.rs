@@ -245,16 +245,16 @@ mod tests {
             }).collect();
             let cut = cut.min(acts.len());
             let mut whole = judge();
-            let alerts: Vec<Alert> = acts.chunks(batch).flat_map(|batch| whole.step(batch, &mut |_| {})).collect();
+            let alerts: Vec<Alert> = acts.chunks(batch).flat_map(|batch| whole.step(batch, &mut |_, _| {})).collect();
             let (before, after) = acts.split_at(cut);
             let mut first = judge();
-            let mut got = first.step(before, &mut |_| {});
+            let mut got = first.step(before, &mut |_, _| {});
             let mut stored: BTreeMap<TokenId, Vec<u8>> = first.take_dirty().into_iter().collect();
             let mut second = judge();
             for (token, record) in &stored {
                 prop_assert!(second.load(*token, record));
             }
-            got.extend(second.step(after, &mut |_| {}));
+            got.extend(second.step(after, &mut |_, _| {}));
             prop_assert_eq!(got, alerts);
             stored.extend(second.take_dirty());
             let end: BTreeMap<TokenId, Vec<u8>> = whole.take_dirty().into_iter().collect();
@@ -267,7 +267,7 @@ mod tests {
         let mut acts: Vec<Observation> = (0..20).map(|n| tried(Kind::LoginFailed, n, 1, i64::from(n), u64::from(n))).collect();
         acts.extend([tried(Kind::Login, 40, 1, 21, 40), tried(Kind::Query, 40, 1, 22, 41), tried(Kind::Query, 41, 1, 23, 42)]);
         let mut judge = judge();
-        let alerts = judge.step(&acts, &mut |_| {});
+        let alerts = judge.step(&acts, &mut |_, _| {});
         let told: Vec<(&str, &[String], u64)> =
             alerts.iter().map(|a| (a.token.as_str(), &a.detectors[..], a.time.0 as u64 / 60_000_000 % 1440)).collect();
         let stuffing = ["rule.credential_stuffing".to_owned()];
