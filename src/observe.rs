@@ -301,13 +301,14 @@ impl Attributor {
     fn rules_of(&mut self, event: &Event<'_>, meaning: &Meaning<'_>, scopes: &[Scope]) -> SmallVec<[Hit; 4]> {
         let shape = meaning.shape.as_deref();
         let key = RuleKey { kind: event.kind, operation: meaning.operation, shape: shape.map(|s| s.id), scopes: scopes.into() };
-        if let Some(found) = self.candidates.get(&key).filter(|found| found.iter().all(|(_, truth)| *truth == Truth::Yes)) {
-            return found.iter().map(|(hit, _)| *hit).collect();
-        }
+        let known = match self.candidates.get(&key) {
+            Some(found) if found.iter().all(|(_, truth)| *truth == Truth::Yes) => return found.iter().map(|(hit, _)| *hit).collect(),
+            known => known.cloned(),
+        };
         let names: SmallVec<[(Operation, &str); 4]> = meaning.scopes.iter().map(|(op, _, name)| (*op, name.text(shape))).collect();
         let text = shape.map(|s| &*s.text);
-        let may = match self.candidates.get(&key) {
-            Some(may) => may.clone(),
+        let may = match known {
+            Some(may) => may,
             None => {
                 // First sight of this statement on these objects: their names must be found again when something is explained.
                 for ((_, text), scope) in names.iter().zip(scopes) {

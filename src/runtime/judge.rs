@@ -277,4 +277,19 @@ mod tests {
         assert!(alerts[0].summary.ends_with("6 different names within 6 h"), "{}", alerts[0].summary);
         assert!(!alerts[0].authenticated && alerts[1].authenticated);
     }
+
+    /// Whoever has a hundred thousand addresses takes no more memory than there is room for.
+    #[test]
+    fn a_flood_of_addresses_is_bounded() {
+        let mut one = tried(Kind::LoginFailed, 1, 1, 0, 0);
+        let mut judge = judge();
+        for n in 0..100_000u32 {
+            one.network = Some(Network::Ip(std::net::Ipv4Addr::from(0x0b00_0000 + n * 256).into()));
+            one.time = Time(one.time.0 + 1);
+            judge.step(std::slice::from_ref(&one), &mut |_, _| {});
+        }
+        let places = judge.engine().places();
+        assert_eq!((places.len(), places.forgotten()), (baseline::places::MOST, 200_000 - baseline::places::MOST as u64));
+        assert!(judge.take_dirty().iter().all(|(_, record)| record.len() < 250));
+    }
 }

@@ -102,6 +102,8 @@ pub struct Step {
     /// Counts only where the token, if the name is one, never used the network before.
     pub strangers: bool,
     pub threshold: Option<Threshold>,
+    /// Some part of its conditions looks for a secret in the statement.
+    pub seeks: bool,
     /// Where this holds, the event's own value does not count any more.
     pub unless: Option<Condition>,
 }
@@ -266,7 +268,7 @@ impl RuleSet {
 
     /// The condition looks for a secret in the statement.
     pub fn looks_for_secrets(&self, hit: Hit) -> bool {
-        self.condition(hit).is_some_and(Condition::looks_for_secrets)
+        self.step(hit).is_some_and(|step| step.seeks)
     }
 
     /// Where it holds, account names are counted.

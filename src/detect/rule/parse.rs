@@ -142,7 +142,8 @@ fn step(section: &Section<'_>, alone: bool) -> (Per, Option<Step>) {
     let strangers = section.flag("strangers").unwrap_or(false);
     let threshold = section.inside("threshold", |section| threshold(section, alone));
     let (per, threshold, unless) = threshold.unwrap_or_default();
-    (per, found.map(|condition| Step { condition, strangers, threshold, unless }))
+    let seeks = found.iter().chain(&unless).any(Condition::looks_for_secrets);
+    (per, found.map(|condition| Step { condition, strangers, threshold, seeks, unless }))
 }
 
 /// From a second to a month.
