@@ -103,6 +103,7 @@ fn observation(token: u64, day: i64, round: u64, partition: &Arc<Partition>) -> 
         scopes: smallvec![Scope { operation: Operation::Select, object }],
         violations: Violations::default(),
         rules: smallvec![],
+        principal: None,
         rows: None,
         forgeable: false,
         at: Evidence { partition: partition.clone(), offset: 0, len: 100 },

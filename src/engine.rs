@@ -1,7 +1,7 @@
 //! The pure core: observations in, findings out. No clock, no I/O, no text, no panics.
 //!
-//! The engine owns the baselines of all tokens. The same observations in the same order give the same findings and the
-//! same baselines, bit for bit, wherever they were cut into batches.
+//! The engine owns the baselines of all tokens, and what rules remember of places. The same observations in the same order give the
+//! same findings and the same records, bit for bit, wherever they were cut into batches.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::collections::HashMap;
@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use crate::baseline::fleet::Fleet;
 use crate::baseline::network::prefix_of;
+use crate::baseline::places::Places;
 use crate::baseline::unit::Units;
 use crate::baseline::{Baseline, day_of};
 use crate::detect::{Case, Fact, Finding, Mode, Settings, policy, rules, unusual};
 use crate::event::{Kind, Outcome, Time};
 use crate::observation::Observation;
 use crate::token::TokenId;
+
+pub mod trial;
 
 /// Map from token to its place in the slab; a fixed seed, since the ids are hashes already.
 type Index = HashMap<TokenId, u32, foldhash::fast::FixedState>;
@@ -30,11 +33,20 @@ pub struct Engine {
     slab: Vec<(TokenId, Baseline)>,
     dirty: Vec<bool>,
     dirty_list: Vec<u32>,
+    places: Places,
 }
 
 impl Engine {
     pub fn new(settings: Arc<Settings>) -> Self {
-        Engine { settings, fleet: Fleet::default(), index: Index::default(), slab: Vec::new(), dirty: Vec::new(), dirty_list: Vec::new() }
+        Engine {
+            settings,
+            fleet: Fleet::default(),
+            index: Index::default(),
+            slab: Vec::new(),
+            dirty: Vec::new(),
+            dirty_list: Vec::new(),
+            places: Places::default(),
+        }
     }
 
     /// Swaps the settings; baselines stay as they are.
@@ -56,6 +68,11 @@ impl Engine {
     /// What is known of all tokens together.
     pub fn fleet(&self) -> &Fleet {
         &self.fleet
+    }
+
+    /// What rules remember of addresses and networks.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     pub fn tokens(&self) -> usize {
@@ -100,13 +117,18 @@ impl Engine {
     }
 
     fn observe(&mut self, seen: &Observation, out: &mut Vec<Finding>) {
-        let at = match self.index.get(&seen.token) {
-            Some(at) => *at,
-            // Somebody tried a name that never did anything: nothing to protect yet, and names are the attacker's to invent.
-            None if !seen.acting => return,
-            None => self.insert(seen.token, Baseline::new(seen.time)),
+        let known = match self.index.get(&seen.token) {
+            None if seen.acting => Some(self.insert(seen.token, Baseline::new(seen.time))),
+            known => known.copied(),
         };
         let settings = &*self.settings;
+        let mut quarantine = false;
+        if !seen.rules.is_empty() {
+            let baseline = known.and_then(|at| self.slab.get_mut(at as usize)).map(|(_, baseline)| baseline);
+            quarantine = rules::judge_places(settings, &mut self.places, baseline, seen, out);
+        }
+        // Somebody tried a name that never did anything: nothing to protect yet, and names are the attacker's to invent.
+        let Some(at) = known else { return };
         let fleet = &mut self.fleet;
         let Some((_, baseline)) = self.slab.get_mut(at as usize) else { return };
         let mode = if baseline.mature(seen.time, settings.learning) { Mode::Enforcing } else { Mode::Learning };
@@ -121,7 +143,6 @@ impl Engine {
             units = std::mem::take(&mut baseline.units);
         }
         let before = out.len();
-        let mut quarantine = false;
         {
             let case = Case { settings, fleet, baseline, seen, mode };
             policy::judge(&case, out);
@@ -129,7 +150,7 @@ impl Engine {
                 && let Some(unit) = units.of(seen.network.map(prefix_of), seen.client)
             {
                 unusual::judge(&case, unit, out);
-                quarantine = unit.said != 0.0 || unit.score.is_some_and(|score| score >= QUARANTINE);
+                quarantine |= unit.said != 0.0 || unit.score.is_some_and(|score| score >= QUARANTINE);
             }
         }
         if !seen.rules.is_empty() {
@@ -176,6 +197,16 @@ impl Engine {
     /// Puts back what [`Engine::take_fleet`] gave.
     pub fn load_fleet(&mut self, stored: &[u8]) {
         self.fleet.load(stored);
+    }
+
+    /// What is remembered of places and has changed since the last call, for storing; an empty record is one to be forgotten.
+    pub fn take_places(&mut self) -> Vec<(TokenId, Vec<u8>)> {
+        self.places.take_changed()
+    }
+
+    /// Puts one record of [`Engine::take_places`] back.
+    pub fn load_place(&mut self, stored: &[u8]) -> bool {
+        self.places.load(stored)
     }
 
     /// Hands out every baseline that has changed since the last call, in a fixed order, and marks it clean.

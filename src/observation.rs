@@ -78,6 +78,16 @@ impl From<&At> for Evidence {
     }
 }
 
+/// A rule's condition holds on an event. Thresholds, order and novelty are judged by the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hit {
+    /// Number of the rule in its set.
+    pub rule: u16,
+    pub step: u8,
+    /// It is the condition that takes back what was counted.
+    pub back: bool,
+}
+
 /// One event of one token.
 #[derive(Debug, Clone)]
 pub struct Observation {
@@ -101,8 +111,10 @@ pub struct Observation {
     pub sensitive: bool,
     pub scopes: SmallVec<[Scope; 2]>,
     pub violations: Violations,
-    /// Rules whose conditions on this event hold, by index; thresholds and novelty are judged by the engine.
-    pub rules: SmallVec<[u16; 4]>,
+    /// Conditions of rules that hold on this event; of one rule the later steps first, so that no event is two steps at once.
+    pub rules: SmallVec<[Hit; 4]>,
+    /// The account name that the log gives, where a rule counts names. Of a failed login it may be anything.
+    pub principal: Option<WordId>,
     pub rows: Option<u64>,
     /// The format of the record can be forged by clients: it may alert, never revoke.
     pub forgeable: bool,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bstr::{BStr, ByteSlice};
 use smallvec::SmallVec;
 
-use crate::detect::rule::{Facts, RuleSet};
+use crate::detect::rule::{Facts, RuleSet, Statement, Truth};
 use crate::event::{Address, Event, Kind, Operation, Provenance, Time};
 use crate::identity::claims::Tags;
 use crate::identity::client::family;
@@ -23,8 +23,9 @@ use crate::identity::dictionary::Dictionary;
 use crate::identity::inventory::{Inventory, Who};
 use crate::identity::lease::{self, Bound, Generated};
 use crate::identity::policy;
-use crate::observation::{Evidence, Network, Observation, Scope, Violations};
+use crate::observation::{Evidence, Hit, Network, Observation, Scope, Violations};
 use crate::sql::cache::{Shape, ShapeCache};
+use crate::sql::secret;
 use crate::token::{TokenId, WordId};
 
 /// Entries per cache of names. A full cache is emptied: what it holds can be computed again.
@@ -70,7 +71,7 @@ pub struct Attributor {
     /// What the names of accounts say of who they were generated for.
     leases: Cache<Box<[u8]>, Option<Generated>>,
     bound: Bound,
-    candidates: Cache<RuleKey, SmallVec<[u16; 4]>>,
+    candidates: Cache<RuleKey, SmallVec<[(Hit, Truth); 4]>>,
     verdicts: Cache<(Option<usize>, bool, Scope), Violations>,
 }
 
@@ -142,6 +143,8 @@ impl Attributor {
         let token = match (entry.and_then(|at| inventory.get(at)), &generated) {
             (Some(declared), _) => self.token_of(declared.name.as_bytes()),
             (None, Some(role)) => self.token_of(role.as_bytes()),
+            // Anybody may claim any name, a password typed into the wrong field included: only its hash is kept.
+            (None, None) if principal.provenance == Provenance::Claimed => TokenId::of(principal.name),
             (None, None) => self.token_of(principal.name),
         };
         Some(Attribution { token, entry, provenance: principal.provenance, generated: generated.is_some() })
@@ -260,6 +263,7 @@ impl Attributor {
             sensitive: meaning.scopes.iter().any(|(_, _, name)| sensitive(name.text(meaning.shape.as_deref()))),
             scopes,
             violations,
+            principal: event.principal.filter(|_| rules.iter().any(|hit| self.rules.counts_names(*hit))).map(|p| name_of(p.name)),
             rules,
             rows: event.rows,
             forgeable,
@@ -294,29 +298,32 @@ impl Attributor {
     }
 
     /// Rules whose conditions hold. What depends on the statement alone is cached, so that an ordinary event costs one look-up.
-    fn rules_of(&mut self, event: &Event<'_>, meaning: &Meaning<'_>, scopes: &[Scope]) -> SmallVec<[u16; 4]> {
+    fn rules_of(&mut self, event: &Event<'_>, meaning: &Meaning<'_>, scopes: &[Scope]) -> SmallVec<[Hit; 4]> {
         let shape = meaning.shape.as_deref();
         let key = RuleKey { kind: event.kind, operation: meaning.operation, shape: shape.map(|s| s.id), scopes: scopes.into() };
-        if self.candidates.get(&key).is_some_and(|found| found.is_empty()) {
-            return SmallVec::new();
-        }
+        let known = match self.candidates.get(&key) {
+            Some(found) if found.iter().all(|(_, truth)| *truth == Truth::Yes) => return found.iter().map(|(hit, _)| *hit).collect(),
+            known => known.cloned(),
+        };
         let names: SmallVec<[(Operation, &str); 4]> = meaning.scopes.iter().map(|(op, _, name)| (*op, name.text(shape))).collect();
         let text = shape.map(|s| &*s.text);
-        let may = match self.candidates.get(&key) {
-            Some(may) => may.clone(),
+        let may = match known {
+            Some(may) => may,
             None => {
                 // First sight of this statement on these objects: their names must be found again when something is explained.
                 for ((_, text), scope) in names.iter().zip(scopes) {
                     self.dictionary.add_word(scope.object, text);
                 }
-                let may = self.rules.may_match_shape(meaning.operation, &names, text);
+                let statement = Statement { kind: event.kind, operation: meaning.operation, scopes: &names, shape: text };
+                let may = self.rules.foresee(&statement);
                 make_room(&mut self.candidates);
                 self.candidates.insert(key, may.clone());
                 may
             }
         };
-        if may.is_empty() {
-            return may;
+        let open = |wanted: &dyn Fn(Hit) -> bool| may.iter().any(|(hit, truth)| *truth == Truth::Unknown && wanted(*hit));
+        if !open(&|_| true) {
+            return may.iter().map(|(hit, _)| *hit).collect();
         }
         let facts = Facts {
             kind: event.kind,
@@ -328,9 +335,12 @@ impl Attributor {
             database: event.database,
             client: event.client,
             shape: text,
+            secret: open(&|hit| self.rules.looks_for_secrets(hit))
+                && event.statement.is_some_and(|statement| secret::in_plain_text(statement, event.dialect)),
             dialect: event.dialect,
         };
-        may.into_iter().filter(|rule| self.rules.holds(*rule, &facts)).collect()
+        let holds = |(hit, truth): &(Hit, Truth)| *truth == Truth::Yes || self.rules.holds(*hit, &facts);
+        may.iter().filter(|candidate| holds(candidate)).map(|(hit, _)| *hit).collect()
     }
 }
 
@@ -377,6 +387,11 @@ fn catalog(name: &str) -> bool {
 fn sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SENSITIVE.iter().any(|part| name.contains(part))
+}
+
+/// A name as rules count it: what somebody typed may be a password, so no more of its hash is kept than tells few names apart.
+fn name_of(name: &BStr) -> WordId {
+    WordId(WordId::of(name).0 & u64::from(u32::MAX))
 }
 
 fn make_room<K, V>(cache: &mut Cache<K, V>) {
@@ -431,7 +446,10 @@ mod tests {
     /// Who chooses a name in a login that is refused, or an account that claims to be of tomorrow, gets nobody's token.
     #[test]
     fn a_name_that_only_looks_generated_gains_nothing() {
-        assert_eq!(token("", &event(Kind::LoginFailed, TODAY, Provenance::Claimed)), TODAY);
+        let (mut attributor, dictionary) = attributor("");
+        let who = attributor.attribute(&event(Kind::LoginFailed, TODAY, Provenance::Claimed)).expect("a principal");
+        assert_eq!(who.token, TokenId::of(TODAY.as_bytes()));
+        assert!(dictionary.take_new().tokens.is_empty(), "what somebody typed for a name is not stored");
         let future = "v-appro-readonly-A1b2C3d4E5f6G7h8I9j0-1900000000";
         assert_eq!(token("", &event(Kind::Query, future, Provenance::Authenticated)), future);
     }

@@ -19,6 +19,16 @@ impl TokenId {
         hasher.finalize_xof().fill(&mut out);
         TokenId(u128::from_le_bytes(out))
     }
+
+    /// Under this id stands what is known of an address or a network. No name of a token leads to it.
+    pub fn of_place(key: u128, wide: bool) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("tokenwatch place v1");
+        hasher.update(&key.to_le_bytes());
+        hasher.update(&[u8::from(wide)]);
+        let mut out = [0; 16];
+        hasher.finalize_xof().fill(&mut out);
+        TokenId(u128::from_le_bytes(out))
+    }
 }
 
 impl std::fmt::Debug for TokenId {

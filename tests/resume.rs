@@ -53,19 +53,65 @@ fn replay_does_not_depend_on_threads() {
     assert_eq!(run("1").lines().count(), one.lines().count());
 }
 
+/// PostgreSQL's own log, of its default form: lists of names that are tried from three addresses, and two passwords that are right.
+fn stuffing_log() -> Vec<u8> {
+    let mut log = String::new();
+    let mut line = |second: u32, pid: u32, text: &str| {
+        let (day, hour, minute) = (22 + second / 86_400, second / 3_600 % 24, second / 60 % 60);
+        log.push_str(&format!("2026-11-{day} {hour:02}:{minute:02}:{:02}.{:03} UTC [{pid}] {text}\n", second % 60, pid % 1000));
+    };
+    for n in 0..240u32 {
+        let (second, pid) = (n * 420, 10_000 + n);
+        let (address, name) = match n % 4 {
+            0 => ("198.51.100.7".to_owned(), format!("guess{n}")),
+            1 => (format!("203.0.113.{n}"), format!("slow{n}")),
+            2 => ("198.51.100.8".to_owned(), format!("guess{}", n % 3)),
+            _ => ("10.0.0.9".to_owned(), format!("app{}", n % 20)),
+        };
+        let works = n % 4 == 3 || n == 60 || n == 176;
+        line(second, pid, &format!("[unknown]@[unknown] LOG:  connection received: host={address} port={}", 40_000 + n));
+        if works {
+            line(second, pid, &format!("{name}@shop LOG:  connection authorized: user={name} database=shop application_name=psql"));
+            line(second + 1, pid, &format!("{name}@shop LOG:  statement: SELECT id FROM orders WHERE id = {n}"));
+            line(
+                second + 2,
+                pid,
+                &format!(
+                    "{name}@shop LOG:  disconnection: session time: 0:00:02.000 user={name} database=shop host={address} port={}",
+                    40_000 + n
+                ),
+            );
+        } else {
+            line(second, pid, &format!("{name}@shop FATAL:  password authentication failed for user \"{name}\""));
+        }
+    }
+    log.into_bytes()
+}
+
 #[test]
 fn a_killed_daemon_raises_the_alerts_of_one_replay() {
-    let text = demo_log();
+    killed_again_and_again(&demo_log(), "csv", 1);
+}
+
+/// What is known of addresses is stored with the rest.
+#[test]
+fn a_killed_daemon_counts_on_what_was_tried_from_an_address() {
+    killed_again_and_again(&stuffing_log(), "log", 4);
+}
+
+/// The alerts are those of one replay, at least so many.
+fn killed_again_and_again(text: &[u8], ending: &str, least: usize) {
     let mut daemon = Daemon::new("", &[]);
-    let log = daemon.folder.path().join("demo.csv");
+    let log = daemon.folder.path().join(format!("database.{ending}"));
     let alerts = daemon.folder.path().join("alerts.jsonl");
     daemon.configure(&format!(
         "[[source]]\nname = \"pg\"\ntype = \"file\"\ninclude = [\"{}\"]\n[[channel]]\nname = \"file\"\ntype = \"file\"\npath = \"{}\"\nmin_severity = \"informational\"\n",
         log.display(),
         alerts.display()
     ));
-    fs::write(&log, &text).expect("the log");
+    fs::write(&log, text).expect("the log");
     let expected = replay(&log, "1", None);
+    assert!(expected.lines().count() >= least, "{expected}");
 
     // The log arrives in uneven pieces, mostly not at the end of a record; the daemon is killed after each.
     fs::write(&log, b"").expect("an empty log");

@@ -13,11 +13,18 @@ use crate::token::WordId;
 /// A finding that adds less to the score, in nats, is not worth a number.
 const LEAST: f64 = 0.05;
 
+/// What a rule says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct RuleWords {
+    pub title: String,
+    /// What it counts, after the number: `different names within 6 h`.
+    pub counted: Option<String>,
+}
+
 /// What explanations draw on.
 pub struct Explainer<'a> {
     pub dictionary: &'a Dictionary,
-    /// Title of each rule, by index.
-    pub rules: &'a [String],
+    pub rules: &'a [RuleWords],
     /// What the inventory declares for the token, in words.
     pub declared: &'a dyn Fn(crate::token::TokenId, Violations) -> Option<String>,
 }
@@ -206,10 +213,19 @@ impl Explainer<'_> {
                 format!("{record} in the hour with the most {history}"),
                 "look what it reads; a leaked token is emptied at full speed".to_owned(),
             ),
-            Fact::Rule { index, count } => {
-                let title = self.rules.get(usize::from(*index)).cloned().unwrap_or_else(|| found.detector.to_string());
-                let times = if *count > 1 { format!(", {count} within the rule's window") } else { String::new() };
-                (format!("{title}: {act}{place}{times}"), "never, for a token like this one".to_owned(), ask)
+            Fact::Rule { index, count, .. } => {
+                let words = self.rules.get(usize::from(*index)).cloned().unwrap_or_default();
+                let title = if words.title.is_empty() { found.detector.to_string() } else { words.title };
+                let times = words.counted.filter(|_| *count > 1).map(|what| format!(", {count} {what}")).unwrap_or_default();
+                let observed = format!("{title}: {act}{place}{times}");
+                match found.about_place() {
+                    Some(_) => (
+                        observed,
+                        "a name or two, of those who work from there".to_owned(),
+                        "block the address if it is not yours, and see that none of its logins succeeded".to_owned(),
+                    ),
+                    None => (observed, "never, for a token like this one".to_owned(), ask),
+                }
             }
         }
     }
@@ -231,6 +247,15 @@ impl Explainer<'_> {
         let learning = if mode == Mode::Learning && !first.detector.starts_with("policy.") { "; the token is still learning" } else { "" };
         format!("{token}: {}{more}{learning}", first.observed)
     }
+}
+
+/// Whom a finding is about: a token's name, or `(address 203.0.113.9)`, `(network 203.0.113.0/24)` where it is about no token.
+pub fn subject(found: &detect::Finding, dictionary: &Dictionary) -> String {
+    let Some(place) = found.about_place() else { return dictionary.token(found.seen.token).to_string() };
+    let kind = if place.is_wide() { "network" } else { "address" };
+    let bits = place.bits().map(|bits| format!("/{bits}")).unwrap_or_default();
+    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None };
+    format!("({kind} {}{bits})", explainer.network(place.network()))
 }
 
 /// Where the record stands, as alerts say it.

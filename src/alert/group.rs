@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::explain::{Explainer, source_of};
+use super::explain::{Explainer, source_of, subject};
 use super::suppression::Proposal;
 use super::{Alert, Finding, Severity, family};
 use crate::detect;
@@ -85,6 +85,11 @@ impl Grouper {
         let first = findings.first()?;
         let token = first.seen.token;
         let time = first.seen.time;
+        if first.about_place().is_some() {
+            // It is told once, and no token's alert.
+            let explained = findings.iter().map(|f| explainer.explain(f)).collect();
+            return Some(open_alert(first, findings, explained, explainer, Face::default()));
+        }
         self.dirty.insert(token, ());
         let expired = self.open.get(&token).is_some_and(|open| time.0.saturating_sub(open.opened.0) >= window);
         if expired {
@@ -133,7 +138,7 @@ fn open_alert(
     face: Face,
 ) -> Alert {
     let seen = &first.seen;
-    let token = explainer.dictionary.token(seen.token).to_string();
+    let token = subject(first, explainer.dictionary);
     let mut hasher = blake3::Hasher::new_derive_key("tokenwatch alert v1");
     hasher.update(&seen.token.0.to_le_bytes());
     hasher.update(&seen.time.0.to_le_bytes());

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::explain::subject;
 use crate::config::Suppression;
 use crate::detect::{Fact, Finding};
 use crate::event::{Address, Time};
@@ -21,7 +22,7 @@ impl Suppression {
         let seen = &found.seen;
         seen.time < self.until
             && self.detectors.iter().any(|detector| detector.matches(found.detector.as_bytes()))
-            && self.token.matches(dictionary.token(seen.token).as_bytes())
+            && self.token.matches(subject(found, dictionary).as_bytes())
             && self.networks.as_ref().is_none_or(|networks| {
                 seen.network.is_some_and(|network| match network {
                     Network::Ip(ip) => networks.contain(Address::Ip(ip)),
@@ -62,7 +63,7 @@ impl Proposal {
             return None;
         }
         let mut proposal = Proposal {
-            token: dictionary.token(first.seen.token).to_string(),
+            token: subject(first, dictionary),
             detectors: Vec::new(),
             networks: Vec::new(),
             objects: Vec::new(),
@@ -187,6 +188,7 @@ mod tests {
                 scopes: objects.iter().map(scope).collect(),
                 violations: Violations::default(),
                 rules: Default::default(),
+                principal: None,
                 rows: None,
                 forgeable: false,
                 at: Evidence { partition, offset: 0, len: 1 },

@@ -11,6 +11,7 @@ use crate::token::WordId;
 
 pub mod fleet;
 pub mod network;
+pub mod places;
 pub mod recent;
 pub mod surprise;
 pub mod unit;
@@ -98,14 +99,33 @@ impl Class {
 /// Number of [`Class`]es.
 pub const CLASSES: usize = 7;
 
-/// What one rule remembers of one token.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What one rule, or one step of it, remembers of one token or one place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleMemory {
     /// Identity of the rule, so that an edit of other rules changes nothing.
     pub rule: WordId,
-    /// Day on which the token last did what the rule describes.
+    /// Day on which it was last done what the rule describes.
     pub last_day: u16,
     pub window: Window,
+}
+
+impl RuleMemory {
+    /// Rules (or steps of them) that are remembered of one token or one place.
+    pub const MOST: usize = 64;
+
+    /// The memory of a rule, made on first use. The rule idle for longest makes room.
+    pub fn of(memories: &mut Vec<RuleMemory>, rule: WordId) -> Option<&mut RuleMemory> {
+        if let Some(at) = memories.iter().position(|m| m.rule == rule) {
+            return memories.get_mut(at);
+        }
+        if memories.len() >= Self::MOST
+            && let Some(oldest) = memories.iter().enumerate().min_by_key(|(i, m)| (m.last_day, *i)).map(|(i, _)| i)
+        {
+            memories.remove(oldest);
+        }
+        memories.push(RuleMemory { rule, last_day: 0, window: Window::default() });
+        memories.last_mut()
+    }
 }
 
 /// Notes a value, and tells the fleet when the token has adopted it or had to forget one.
@@ -312,20 +332,6 @@ impl Baseline {
                 fleet.adopt(Thing::Operation, class as u64);
             }
         }
-    }
-
-    /// Memory of a rule, made on first use. A token holds at most 64 of them; the rule idle for longest makes room.
-    pub fn rule_memory(&mut self, rule: WordId) -> Option<&mut RuleMemory> {
-        if let Some(at) = self.rules.iter().position(|m| m.rule == rule) {
-            return self.rules.get_mut(at);
-        }
-        if self.rules.len() >= 64
-            && let Some(oldest) = self.rules.iter().enumerate().min_by_key(|(i, m)| (m.last_day, *i)).map(|(i, _)| i)
-        {
-            self.rules.remove(oldest);
-        }
-        self.rules.push(RuleMemory { rule, last_day: 0, window: Window::default() });
-        self.rules.last_mut()
     }
 
     /// Is this network one of the token's own (usual, not merely reported)?

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{ConfigArg, Failure};
 use crate::clock::{Clock, System};
 use crate::config::ChannelKind;
-use crate::detect::rule::trial;
+use crate::engine::trial;
 use crate::notifier::Channel;
 use crate::response::HALT_FILE;
 use crate::response::guard::Guard;
@@ -72,6 +72,6 @@ pub fn run(command: Check) -> Result<(), Failure> {
         println!("suppressions   {}", rulebook.config.suppressions.len());
     }
     println!("inventory      {} tokens", rulebook.inventory.entries().len());
-    println!("rules          {}, {} of {} tests passed", rulebook.titles.len(), tests - failed.len(), tests);
+    println!("rules          {}, {} of {} tests passed", rulebook.rules.rules().len(), tests - failed.len(), tests);
     if failed.is_empty() { Ok(()) } else { Err(Failure::Found) }
 }

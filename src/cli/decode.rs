@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use bstr::ByteSlice;
 use clap::Args;
 
 use super::replay::reading;
@@ -225,6 +226,10 @@ impl Printer<'_> {
         match self.attributor.observe(event, evidence, item.forgeable) {
             None => line("token", "none".to_owned()),
             Some(seen) => {
+                // The dictionary holds no names that are only claimed.
+                if let Some(principal) = event.principal {
+                    self.dictionary.add_token(seen.token, &principal.name.to_str_lossy());
+                }
                 let how = if seen.acting { "acting" } else { "only claimed: somebody acted against it, it did not act" };
                 let generated = self.attributor.attribute(event).is_some_and(|who| who.generated);
                 let lease = if generated { "; the account was generated for it" } else { "" };
@@ -241,8 +246,10 @@ impl Printer<'_> {
                     let named: Vec<&str> = broken.iter().filter(|(bit, _)| seen.violations.contains(*bit)).map(|(_, name)| *name).collect();
                     line("policy", format!("breaks {}", named.join(", ")));
                 }
+                let mut numbers: Vec<u16> = seen.rules.iter().filter(|hit| !hit.back && hit.step == 0).map(|hit| hit.rule).collect();
+                numbers.dedup();
                 let rules: Vec<&str> =
-                    seen.rules.iter().filter_map(|r| self.rulebook.titles.get(usize::from(*r))).map(String::as_str).collect();
+                    numbers.iter().filter_map(|number| self.rulebook.rules.get(*number)).map(|rule| rule.title.as_str()).collect();
                 if !rules.is_empty() {
                     line("rules", format!("may match: {}", rules.join("; ")));
                 }

@@ -4,10 +4,10 @@ use clap::Args;
 
 use super::replay::{finish, progress_bar, reading};
 use super::{ConfigArg, Failure, count};
+use crate::runtime::judge::is_token;
 use crate::runtime::replay::Replayer;
 use crate::runtime::rulebook::Rulebook;
 use crate::store::{Epoch, Store};
-use crate::token::TokenId;
 
 /// Learn baselines from old logs. The daemon must not be running.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub fn run(command: Learn) -> Result<(), Failure> {
     bar.finish_and_clear();
     let news = dictionary.take_new();
     let mut records = judge.take_dirty();
-    let learned = records.iter().filter(|(token, _)| *token != TokenId::FLEET).count();
+    let learned = records.iter().filter(|(token, record)| is_token(*token, record)).count();
     let mut epoch = Epoch {
         words: news.words.into_iter().map(|(id, text)| (id, text.to_string())).collect(),
         tokens: news.tokens.into_iter().map(|(id, name)| (id, name.to_string())).collect(),

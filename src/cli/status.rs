@@ -6,9 +6,9 @@ use serde_json::json;
 use super::table::Table;
 use super::{ConfigArg, Failure, count};
 use crate::position::Position;
+use crate::runtime::judge::is_token;
 use crate::runtime::rulebook::Rulebook;
 use crate::store::{AlertFilter, Store, StoreError};
-use crate::token::TokenId;
 
 /// Positions, tokens, alerts and the outbox.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub fn run(command: Status) -> Result<(), Failure> {
 fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreError> {
     let checkpoints = store.load_checkpoints()?;
     let mut tokens = 0u64;
-    store.load_baselines(&mut |token, _| tokens += u64::from(token != TokenId::FLEET))?;
+    store.load_baselines(&mut |token, record| tokens += u64::from(is_token(token, record)))?;
     let alerts = store.alerts(&AlertFilter { limit: 5, ..AlertFilter::default() })?;
     let outbox = store.outbox_counts()?;
     let gaps = store.gaps(5)?;

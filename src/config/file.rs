@@ -247,6 +247,11 @@ impl<'a> Section<'a> {
         values
     }
 
+    /// A key that was spoken of already, whatever it holds.
+    pub fn any(&self, key: &'static str) {
+        let _ = self.value(key);
+    }
+
     pub fn flag(&self, key: &'static str) -> Option<bool> {
         let value = self.value(key)?;
         match value.get_ref() {

@@ -38,6 +38,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Microseconds for people, in the largest unit that divides them: `10 min`, `6 h`, `7 d`.
+pub fn show_duration(micros: i64) -> String {
+    const UNITS: [(&str, i64); 4] = [("d", Time::DAY), ("h", Time::HOUR), ("min", Time::MINUTE), ("s", Time::SECOND)];
+    let unit = UNITS.iter().find(|(_, size)| micros >= *size && micros % size == 0);
+    unit.map_or_else(|| format!("{} ms", micros / 1_000), |(name, size)| format!("{} {name}", micros / size))
+}
+
 /// A network in CIDR notation; a bare address is that one host. Host bits must be zero. v4-mapped IPv6 is IPv4.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let trimmed = text.trim();
@@ -119,6 +126,7 @@ mod tests {
 
     #[test]
     fn durations() {
+        assert_eq!([600_000_000, 21_600_000_000, 5_400_000_000, 1_500_000].map(show_duration), ["10 min", "6 h", "90 min", "1500 ms"]);
         assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));

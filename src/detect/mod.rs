@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use crate::baseline::fleet::Fleet;
 use crate::baseline::network::Prefix;
+use crate::baseline::places::Place;
 use crate::baseline::unit::{FEATURES, Unit};
 use crate::baseline::usual::Entry;
 use crate::baseline::{Baseline, Class};
@@ -69,10 +70,37 @@ pub struct RuleLimits {
     pub unless_used: Vec<Class>,
     /// Speaks of tokens that still learn.
     pub while_learning: bool,
+    /// Microseconds for which it is not said again; `None`: the group window.
+    pub again: Option<i64>,
+    pub per: Per,
+    /// What must happen, in this order; never empty.
+    pub steps: Vec<StepLimits>,
+    /// Microseconds within which a step follows the one before.
+    pub follow: i64,
+}
+
+/// What the engine needs of one step of a rule.
+#[derive(Debug, Clone)]
+pub struct StepLimits {
+    /// Under which it is remembered.
+    pub word: WordId,
+    /// Counts only where the token, if the name is one, never used the network before.
+    pub strangers: bool,
     pub threshold: Option<Threshold>,
 }
 
-/// How often a rule's condition must hold.
+/// Whose events a rule counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Per {
+    #[default]
+    Token,
+    /// All that comes from one address (IPv6: /64), whoever it says it is.
+    Address,
+    /// All that comes from one network: /24, IPv6 /48.
+    Network,
+}
+
+/// How often a condition must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold {
     pub count: u32,
@@ -82,12 +110,14 @@ pub struct Threshold {
 }
 
 /// What a threshold counts distinct values of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distinct {
     Object,
     Address,
     Database,
+    Token,
+    /// Account names, those included that nobody has.
+    Principal,
 }
 
 /// How the token was being watched.
@@ -168,6 +198,8 @@ pub enum Fact {
         index: u16,
         /// Events or distinct values, where the rule counts.
         count: u32,
+        /// Where it all came from, where the rule counts per address or network.
+        place: Option<Place>,
     },
 }
 
@@ -255,6 +287,14 @@ impl Finding {
     pub fn score(&self) -> f64 {
         let score = -libm::log(self.bound.max(2e-9));
         (score * 100.0).round() / 100.0
+    }
+
+    /// The address or network that this is about, where it is about no token: nobody has logged in.
+    pub fn about_place(&self) -> Option<Place> {
+        match self.fact {
+            Fact::Rule { place: Some(place), .. } if self.seen.token == place.id() => Some(place),
+            _ => None,
+        }
     }
 
     /// Network of the observation.

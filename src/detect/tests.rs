@@ -44,6 +44,7 @@ fn ordinary(day: i64) -> Observation {
         scopes: scopes(Operation::Select, &["public.invoices"]),
         violations: Violations::default(),
         rules: Default::default(),
+        principal: None,
         rows: Some(1_000),
         forgeable: false,
         at: Evidence { partition, offset: 0, len: 1 },

@@ -9,6 +9,7 @@ use super::rulebook::Rulebook;
 use crate::alert::Alert;
 use crate::alert::explain::Explainer;
 use crate::alert::group::{Grouper, Open};
+use crate::baseline::places::Places;
 use crate::baseline::{self, Baseline};
 use crate::detect::Finding;
 use crate::engine::Engine;
@@ -30,6 +31,11 @@ struct Read {
     layout: u8,
     baseline: Baseline,
     open: Option<String>,
+}
+
+/// Is this stored record that of a token? Beside them stand what is known of all of them, and of places.
+pub fn is_token(token: TokenId, record: &[u8]) -> bool {
+    token != TokenId::FLEET && !record.is_empty() && !Places::is_record(record)
 }
 
 /// See above. Not shared: all of its state is changed by one thread.
@@ -67,6 +73,9 @@ impl Judge {
             self.engine.load_fleet(record);
             return true;
         }
+        if Places::is_record(record) {
+            return self.engine.load_place(record);
+        }
         let Ok(read) = postcard::from_bytes::<Read>(record) else { return false };
         if read.layout != baseline::LAYOUT {
             return false;
@@ -98,13 +107,14 @@ impl Judge {
             !covered
         });
         let declared = |token, broken| rulebook.declared(token, broken);
-        let explainer = Explainer { dictionary: &self.dictionary, rules: &rulebook.titles, declared: &declared };
+        let explainer = Explainer { dictionary: &self.dictionary, rules: &rulebook.words, declared: &declared };
         self.grouper.add(&self.findings, &explainer, &|token| rulebook.face(token), rulebook.settings.group_window)
     }
 
-    /// Stored records of all tokens that have changed since the last call.
+    /// Stored records of all tokens and places that have changed since the last call; an empty one is to be forgotten.
     pub fn take_dirty(&mut self) -> Vec<(TokenId, Vec<u8>)> {
         let mut out: Vec<(TokenId, Vec<u8>)> = self.engine.take_fleet().map(|record| (TokenId::FLEET, record)).into_iter().collect();
+        out.extend(self.engine.take_places());
         // A token with a changed alert has a changed baseline too: the finding came from an observation of it.
         self.grouper.take_dirty();
         let grouper = &self.grouper;
@@ -122,13 +132,19 @@ impl Judge {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::config::Config;
-    use crate::detect::rule::RuleSet;
-    use crate::event::{Kind, Operation, Outcome, Time};
+    use crate::detect::rule::{Facts, RuleSet};
+    use crate::event::{Dialect, Kind, Operation, Outcome, Time};
     use crate::identity::inventory::Inventory;
     use crate::observation::{Evidence, Network, Violations};
     use crate::position::Partition;
+    use crate::token::WordId;
 
     fn seen(day: i64, address: &str, offset: u64) -> Observation {
         let partition = Arc::new(Partition { source: "s".into(), key: "k".into(), label: "l".into() });
@@ -149,15 +165,19 @@ mod tests {
             scopes: Default::default(),
             violations: Violations::default(),
             rules: Default::default(),
+            principal: None,
             rows: None,
             forgeable: false,
             at: Evidence { partition, offset, len: 1 },
         }
     }
 
+    /// Compiled once.
+    static RULEBOOK: LazyLock<Arc<Rulebook>> =
+        LazyLock::new(|| Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin())));
+
     fn judge() -> Judge {
-        let rulebook = Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin()));
-        Judge::new(rulebook, Arc::new(Dictionary::default()))
+        Judge::new(RULEBOOK.clone(), Arc::new(Dictionary::default()))
     }
 
     /// Judging in one go, or stored and put back after any of the observations, gives the same alerts and the same records.
@@ -183,5 +203,93 @@ mod tests {
             assert_eq!(got, alerts, "cut after {cut} observations");
             assert_eq!(second.take_dirty(), end, "cut after {cut} observations");
         }
+    }
+
+    /// Somebody tries a name from an address, or is in.
+    fn tried(kind: Kind, name: u8, place: u8, minute: i64, offset: u64) -> Observation {
+        let mut seen = seen(100, &format!("203.0.{}.{}", 113 + place / 3, place), offset);
+        let name = format!("name{name}");
+        (seen.token, seen.principal) = (TokenId::of(name.as_bytes()), Some(WordId::of(name.as_bytes())));
+        (seen.time, seen.kind, seen.acting) = (Time(100 * Time::DAY + minute * Time::MINUTE), kind, kind != Kind::LoginFailed);
+        seen.rules = RULEBOOK.rules.hits(&Facts {
+            kind,
+            operation: Operation::Connect,
+            scopes: &[],
+            outcome: Outcome::Success,
+            code: None,
+            principal: None,
+            database: None,
+            client: None,
+            shape: None,
+            secret: false,
+            dialect: Dialect::None,
+        });
+        seen
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The same over a restart at any place of logins that fail and succeed, wherever batches end.
+        #[test]
+        fn what_is_known_of_places_goes_on_where_it_left_off(
+            acts in prop::collection::vec((0u8..8, 0u8..9, 0u8..5, 0i64..40), 1..120),
+            cut in 0usize..120,
+            batch in 1usize..9,
+        ) {
+            let mut minute = 0;
+            let acts: Vec<Observation> = acts.iter().enumerate().map(|(at, (kind, name, place, wait))| {
+                minute += wait;
+                let kind = match kind { 0 => Kind::Login, 1 => Kind::Query, _ => Kind::LoginFailed };
+                tried(kind, *name, *place, minute, at as u64)
+            }).collect();
+            let cut = cut.min(acts.len());
+            let mut whole = judge();
+            let alerts: Vec<Alert> = acts.chunks(batch).flat_map(|batch| whole.step(batch, &mut |_, _| {})).collect();
+            let (before, after) = acts.split_at(cut);
+            let mut first = judge();
+            let mut got = first.step(before, &mut |_, _| {});
+            let mut stored: BTreeMap<TokenId, Vec<u8>> = first.take_dirty().into_iter().collect();
+            let mut second = judge();
+            for (token, record) in &stored {
+                prop_assert!(second.load(*token, record));
+            }
+            got.extend(second.step(after, &mut |_, _| {}));
+            prop_assert_eq!(got, alerts);
+            stored.extend(second.take_dirty());
+            let end: BTreeMap<TokenId, Vec<u8>> = whole.take_dirty().into_iter().collect();
+            prop_assert_eq!(stored, end);
+        }
+    }
+
+    #[test]
+    fn who_tries_one_name_after_the_other_is_spoken_of_once_and_so_is_every_token_that_he_gets_into() {
+        let mut acts: Vec<Observation> = (0..20).map(|n| tried(Kind::LoginFailed, n, 1, i64::from(n), u64::from(n))).collect();
+        acts.extend([tried(Kind::Login, 40, 1, 21, 40), tried(Kind::Query, 40, 1, 22, 41), tried(Kind::Query, 41, 1, 23, 42)]);
+        let mut judge = judge();
+        let alerts = judge.step(&acts, &mut |_, _| {});
+        let told: Vec<(&str, &[String], u64)> =
+            alerts.iter().map(|a| (a.token.as_str(), &a.detectors[..], a.time.0 as u64 / 60_000_000 % 1440)).collect();
+        let stuffing = ["rule.credential_stuffing".to_owned()];
+        let success = ["rule.credential_stuffing_success".to_owned()];
+        let names = [40, 41].map(|n| format!("#{:?}", TokenId::of(format!("name{n}").as_bytes())));
+        assert_eq!(told, [("(address 203.0.113.1)", &stuffing[..], 5), (&names[0], &success[..], 21), (&names[1], &success[..], 23)]);
+        assert!(alerts[0].summary.ends_with("6 different names within 6 h"), "{}", alerts[0].summary);
+        assert!(!alerts[0].authenticated && alerts[1].authenticated);
+    }
+
+    /// Whoever has a hundred thousand addresses takes no more memory than there is room for.
+    #[test]
+    fn a_flood_of_addresses_is_bounded() {
+        let mut one = tried(Kind::LoginFailed, 1, 1, 0, 0);
+        let mut judge = judge();
+        for n in 0..100_000u32 {
+            one.network = Some(Network::Ip(std::net::Ipv4Addr::from(0x0b00_0000 + n * 256).into()));
+            one.time = Time(one.time.0 + 1);
+            judge.step(std::slice::from_ref(&one), &mut |_, _| {});
+        }
+        let places = judge.engine().places();
+        assert_eq!((places.len(), places.forgotten()), (baseline::places::MOST, 200_000 - baseline::places::MOST as u64));
+        assert!(judge.take_dirty().iter().all(|(_, record)| record.len() < 250));
     }
 }

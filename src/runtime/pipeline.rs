@@ -66,6 +66,9 @@ pub fn start_judge(
             let (learning, enforcing) = judge.engine().census();
             census.learning.store(learning, Ordering::Relaxed);
             census.enforcing.store(enforcing, Ordering::Relaxed);
+            let places = judge.engine().places();
+            metrics.places.set(i64::try_from(places.len()).unwrap_or(i64::MAX));
+            metrics.places_forgotten.set(i64::try_from(places.forgotten()).unwrap_or(i64::MAX));
         };
         count(&judge);
         let mut counted = clock.monotonic();

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::alert::explain::RuleWords;
 use crate::alert::group::Face;
 use crate::config::problem::Problem;
 use crate::config::{self, Config};
@@ -20,8 +21,8 @@ pub struct Rulebook {
     pub inventory: Arc<Inventory>,
     pub rules: Arc<RuleSet>,
     pub settings: Arc<Settings>,
-    /// Title of each rule, by index.
-    pub titles: Vec<String>,
+    /// What explanations say of each rule, by index.
+    pub words: Vec<RuleWords>,
     /// Entry of the inventory by token.
     entries: std::collections::HashMap<TokenId, usize>,
 }
@@ -61,7 +62,7 @@ impl Rulebook {
 
     /// Joins parts that are known to be sound.
     pub fn new(config: Config, inventory: Inventory, rules: RuleSet) -> Self {
-        let titles = rules.rules().iter().map(|rule| rule.title.clone()).collect();
+        let words = rules.rules().iter().map(|rule| RuleWords { title: rule.title.clone(), counted: rule.counted() }).collect();
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         let settings = Settings::new(
             micros(config.detect.learning),
@@ -70,7 +71,7 @@ impl Rulebook {
             rules.limits(),
         );
         let entries = inventory.entries().iter().enumerate().map(|(at, entry)| (TokenId::of(entry.name.as_bytes()), at)).collect();
-        Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), titles, entries }
+        Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), words, entries }
     }
 
     /// What the inventory says of a token for the face of its alerts.

@@ -12,6 +12,7 @@
 pub mod cache;
 pub mod inspect;
 pub mod normalize;
+pub mod secret;
 
 mod layout;
 mod literal;

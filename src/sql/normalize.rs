@@ -115,7 +115,9 @@ pub fn normalize(statement: &[u8], dialect: Dialect, out: &mut Vec<u8>) -> Summa
         Pass { text: statement, at: 0, rules: Rules::of(dialect), layout: Layout::new(out), executable: 0, summary: Summary::default() };
     while !pass.layout.full && pass.step() {}
     pass.summary.unterminated |= pass.executable > 0 && !pass.layout.full;
-    Summary { statements: pass.layout.statements, cut: pass.layout.full, ..pass.summary }
+    let summary = Summary { statements: pass.layout.statements, cut: pass.layout.full, ..pass.summary };
+    super::secret::blank_words(out);
+    summary
 }
 
 struct Pass<'s, 'o> {

@@ -16,7 +16,7 @@ pub struct Epoch {
     pub checkpoints: Vec<Checkpoint>,
     /// Partitions (source, key) that will never continue.
     pub released: Vec<(String, String)>,
-    /// Baselines that changed, as flat records.
+    /// Baselines that changed, as flat records; an empty one is forgotten.
     pub baselines: Vec<(TokenId, Vec<u8>)>,
     /// Tokens whose baseline is to be forgotten.
     pub forgotten: Vec<TokenId>,
@@ -191,12 +191,13 @@ fn write(tx: &Transaction<'_>, epoch: &Epoch, positions: &[String]) -> rusqlite:
     let mut statement = tx.prepare_cached(
         "INSERT INTO baseline (token, record, sum) VALUES (?1, ?2, ?3) ON CONFLICT (token) DO UPDATE SET record = ?2, sum = ?3",
     )?;
-    for (token, record) in &epoch.baselines {
+    for (token, record) in epoch.baselines.iter().filter(|(_, record)| !record.is_empty()) {
         let key = token.0.to_be_bytes();
         statement.execute(params![key, record, sum(&[&key, record])])?;
     }
     let mut statement = tx.prepare_cached("DELETE FROM baseline WHERE token = ?1")?;
-    for token in &epoch.forgotten {
+    let empty = epoch.baselines.iter().filter(|(_, record)| record.is_empty()).map(|(token, _)| token);
+    for token in epoch.forgotten.iter().chain(empty) {
         statement.execute([token.0.to_be_bytes()])?;
     }
     let mut statement = tx.prepare_cached("INSERT INTO word (id, text) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;

@@ -123,6 +123,10 @@ fn everything_of_an_epoch_comes_back_after_a_restart() {
         ..Epoch::default()
     };
     store.commit_epoch(&second).unwrap();
+    // An empty record is one to be forgotten.
+    for record in [vec![7], Vec::new()] {
+        store.commit_epoch(&Epoch { baselines: vec![(TokenId::of(b"c"), record)], ..Epoch::default() }).unwrap();
+    }
     drop(store);
 
     let store = open(&dir);
@@ -396,7 +400,12 @@ proptest! {
                         ..Epoch::default()
                     }).unwrap();
                     checkpoints.insert(name, offset);
-                    baselines.insert(token, record);
+                    // An empty record is one to be forgotten.
+                    if record.is_empty() {
+                        baselines.remove(&token);
+                    } else {
+                        baselines.insert(token, record);
+                    }
                 }
                 Step::Release(partition) => {
                     let name = format!("file:{partition}");

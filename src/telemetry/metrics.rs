@@ -22,6 +22,8 @@ pub struct Metrics {
     pub gap_bytes: IntCounterVec,
     pub attributed_ratio: GaugeVec,
     pub tokens: IntGaugeVec,
+    pub places: IntGauge,
+    pub places_forgotten: IntGauge,
     pub findings: IntCounterVec,
     pub suppressed: IntCounterVec,
     pub alerts: IntCounterVec,
@@ -85,6 +87,8 @@ impl Metrics {
                 &["source"],
             )?,
             tokens: gauges("tokenwatch_tokens", "Tokens known, by state.", &["state"])?,
+            places: gauge("tokenwatch_places", "Addresses and networks of which rules remember something.")?,
+            places_forgotten: gauge("tokenwatch_places_forgotten", "Of these, how many had to make room since the start.")?,
             findings: counters("tokenwatch_findings_total", "Findings by detector.", &["detector"])?,
             suppressed: counters(
                 "tokenwatch_findings_suppressed_total",

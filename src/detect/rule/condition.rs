@@ -20,12 +20,15 @@ pub struct Facts<'a> {
     pub client: Option<&'a BStr>,
     /// The normalised statement.
     pub shape: Option<&'a str>,
+    /// A password or key stands in the statement in plain text; [`crate::sql::secret`] looks for it where a condition asks.
+    pub secret: bool,
     pub dialect: Dialect,
 }
 
-/// The part of [`Facts`] that is the same for every event of one shape.
+/// The part of [`Facts`] that is the same for every event of one kind and one shape.
 #[derive(Debug, Clone, Copy)]
 pub struct Statement<'a> {
+    pub kind: Kind,
     pub operation: Operation,
     pub scopes: &'a [(Operation, &'a str)],
     pub shape: Option<&'a str>,
@@ -80,17 +83,29 @@ pub enum Condition {
     /// Lower-case texts.
     ShapeContains(Vec<String>),
     ShapeRegex(RegexSet),
+    /// There is, or there is not, a secret in plain text.
+    Secret(bool),
 }
 
 impl Condition {
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
-        let statement = Statement { operation: facts.operation, scopes: facts.scopes, shape: facts.shape };
+        let statement = Statement { kind: facts.kind, operation: facts.operation, scopes: facts.scopes, shape: facts.shape };
         self.truth(&statement, Some(facts)) == Truth::Yes
     }
 
-    /// `false`: on no event with this statement can it hold, whatever the rest of the event is.
-    pub fn may_hold(&self, statement: &Statement<'_>) -> bool {
-        self.truth(statement, None) != Truth::No
+    /// What is sure of every event with this statement, whatever the rest of the event is.
+    pub fn foresee(&self, statement: &Statement<'_>) -> Truth {
+        self.truth(statement, None)
+    }
+
+    /// Some part of it looks for a secret.
+    pub fn looks_for_secrets(&self) -> bool {
+        match self {
+            Condition::Secret(_) => true,
+            Condition::Not(part) => part.looks_for_secrets(),
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().any(Condition::looks_for_secrets),
+            _ => false,
+        }
     }
 
     fn truth(&self, statement: &Statement<'_>, facts: Option<&Facts<'_>>) -> Truth {
@@ -126,7 +141,7 @@ impl Condition {
                 Truth::Unknown => Truth::Unknown,
                 Truth::Yes => Truth::No,
             },
-            Condition::Kind(set) => event(&|facts| set.has(facts.kind as u32)),
+            Condition::Kind(set) => Truth::from(set.has(statement.kind as u32)),
             Condition::Outcome(set) => event(&|facts| set.has(facts.outcome as u32)),
             Condition::Dialect(set) => event(&|facts| set.has(facts.dialect as u32)),
             Condition::Operation(set) => {
@@ -147,6 +162,7 @@ impl Condition {
             Condition::ShapeContains(texts) => Truth::from(
                 statement.shape.is_some_and(|shape| texts.iter().any(|text| contains_folded(shape.as_bytes(), text.as_bytes()))),
             ),
+            Condition::Secret(wanted) => event(&|facts| facts.secret == *wanted),
             Condition::ShapeRegex(set) => Truth::from(statement.shape.is_some_and(|shape| set.is_match(shape))),
         }
     }
@@ -159,6 +175,7 @@ impl Condition {
             Condition::Scope(..) | Condition::OnlyObjects(_) => 2,
             Condition::ShapeContains(_) => 3,
             Condition::ShapeRegex(_) => 4,
+            Condition::Secret(_) => 5,
             Condition::Not(condition) => condition.cost(),
             Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().map(Condition::cost).max().unwrap_or(0),
         }
@@ -175,29 +192,35 @@ mod tests {
     use super::*;
 
     fn statement<'a>(scopes: &'a [(Operation, &'a str)], shape: &'a str) -> Statement<'a> {
-        Statement { operation: Operation::Select, scopes, shape: Some(shape) }
+        Statement { kind: Kind::Query, operation: Operation::Select, scopes, shape: Some(shape) }
     }
 
     #[test]
     fn unknown_is_never_taken_for_no() {
-        let kind = Condition::Kind(Bits::of([Kind::Denied as u32]));
+        let outcome = Condition::Outcome(Bits::of([Outcome::Denied as u32]));
         let shape = Condition::ShapeContains(vec!["union".to_owned()]);
-        let both = Condition::All(vec![kind.clone(), shape.clone()]);
-        assert!(both.may_hold(&statement(&[], "select 1 UNION select 2")));
-        assert!(!both.may_hold(&statement(&[], "select 1")));
-        let neither = Condition::Not(Box::new(Condition::Any(vec![kind, shape])));
-        assert!(neither.may_hold(&statement(&[], "select 1")));
-        assert!(!neither.may_hold(&statement(&[], "union")));
+        let both = Condition::All(vec![outcome.clone(), shape.clone()]);
+        assert_eq!(both.foresee(&statement(&[], "select 1 UNION select 2")), Truth::Unknown);
+        assert_eq!(both.foresee(&statement(&[], "select 1")), Truth::No);
+        let neither = Condition::Not(Box::new(Condition::Any(vec![outcome, shape])));
+        assert_eq!(neither.foresee(&statement(&[], "select 1")), Truth::Unknown);
+        assert_eq!(neither.foresee(&statement(&[], "union")), Truth::No);
+        let kind = Condition::Kind(Bits::of([Kind::Query as u32]));
+        assert_eq!(kind.foresee(&statement(&[], "select 1")), Truth::Yes);
+        assert_eq!(Condition::Secret(true).foresee(&statement(&[], "select 1")), Truth::Unknown);
     }
 
     #[test]
     fn operation_and_object_belong_to_one_scope() {
         let reads = Condition::Scope(Some(Bits::of([Operation::Select as u32])), vec![ObjectGlob::new("pg_authid")]);
-        assert!(reads.may_hold(&statement(&[(Operation::Insert, "copy"), (Operation::Select, "pg_catalog.pg_authid")], "")));
-        assert!(!reads.may_hold(&statement(&[(Operation::Select, "copy"), (Operation::Update, "pg_authid")], "")));
+        assert_eq!(reads.foresee(&statement(&[(Operation::Insert, "copy"), (Operation::Select, "pg_catalog.pg_authid")], "")), Truth::Yes);
+        assert_eq!(reads.foresee(&statement(&[(Operation::Select, "copy"), (Operation::Update, "pg_authid")], "")), Truth::No);
         let only = Condition::OnlyObjects(vec![ObjectGlob::new("information_schema.*")]);
-        assert!(only.may_hold(&statement(&[(Operation::Select, "information_schema.tables")], "")));
-        assert!(!only.may_hold(&statement(&[(Operation::Select, "information_schema.tables"), (Operation::Select, "users")], "")));
-        assert!(!only.may_hold(&statement(&[], "")));
+        assert_eq!(only.foresee(&statement(&[(Operation::Select, "information_schema.tables")], "")), Truth::Yes);
+        assert_eq!(
+            only.foresee(&statement(&[(Operation::Select, "information_schema.tables"), (Operation::Select, "users")], "")),
+            Truth::No
+        );
+        assert_eq!(only.foresee(&statement(&[], "")), Truth::No);
     }
 }

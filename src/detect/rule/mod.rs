@@ -1,10 +1,10 @@
 //! Rules: definite misuse, written down in TOML files that carry their own tests.
 //!
 //! **Adding a rule = one file in `rules/`, and for the built-in ones one line in [`BUILTIN`].** The condition of a rule looks at
-//! one event ([`condition`]); novelty and thresholds are plain data here and judged per token by [`super::rules`].
+//! one event ([`condition`]); order, novelty and thresholds are plain data here and judged per token, address or network by [`super::rules`].
 //!
-//! So that ordinary events cost nothing, a caller asks [`RuleSet::may_match_shape`] once per new shape, keeps the answer with
-//! the shape, and asks [`RuleSet::holds`] for those rules only.
+//! So that ordinary events cost nothing, a caller asks [`RuleSet::foresee`] once per new kind and shape, keeps the answer with
+//! the shape, and asks [`RuleSet::holds`] only where that left it open.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,20 +12,20 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{RuleLimits, Threshold};
+use super::{Distinct, Per, RuleLimits, StepLimits, Threshold};
 use crate::baseline::Class;
 use crate::config::file::slurp;
 use crate::config::problem::Problem;
-use crate::event::Operation;
+use crate::config::value;
+use crate::observation::Hit;
 use crate::severity::Severity;
 use crate::token::WordId;
 
 pub mod condition;
 pub mod example;
 pub mod parse;
-pub mod trial;
 
-pub use condition::{Condition, Facts, Statement};
+pub use condition::{Condition, Facts, Statement, Truth};
 pub use example::{Example, ExampleEvent};
 
 /// More rules than this are refused; observations carry their numbers.
@@ -38,13 +38,18 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("catalog_enumeration.toml", include_str!("../../../rules/catalog_enumeration.toml")),
     ("code_execution.toml", include_str!("../../../rules/code_execution.toml")),
     ("credential_store_read.toml", include_str!("../../../rules/credential_store_read.toml")),
+    ("credential_stuffing.toml", include_str!("../../../rules/credential_stuffing.toml")),
+    ("credential_stuffing_success.toml", include_str!("../../../rules/credential_stuffing_success.toml")),
     ("denied_burst.toml", include_str!("../../../rules/denied_burst.toml")),
     ("denied_probing.toml", include_str!("../../../rules/denied_probing.toml")),
     ("destructive_statement.toml", include_str!("../../../rules/destructive_statement.toml")),
     ("failed_login_burst.toml", include_str!("../../../rules/failed_login_burst.toml")),
     ("full_export.toml", include_str!("../../../rules/full_export.toml")),
     ("injection_shape.toml", include_str!("../../../rules/injection_shape.toml")),
+    ("password_spray.toml", include_str!("../../../rules/password_spray.toml")),
     ("privilege_escalation.toml", include_str!("../../../rules/privilege_escalation.toml")),
+    ("reconnaissance_export.toml", include_str!("../../../rules/reconnaissance_export.toml")),
+    ("secrets_in_statements.toml", include_str!("../../../rules/secrets_in_statements.toml")),
 ];
 
 /// Whether a rule is in use.
@@ -73,15 +78,34 @@ pub struct Rule {
     pub attack: Vec<String>,
     /// What harmless things it also fires on.
     pub false_positives: Vec<String>,
-    pub condition: Condition,
+    /// Whose events are counted together.
+    pub per: Per,
+    /// What must happen, in this order; never empty.
+    pub steps: Vec<Step>,
+    /// Microseconds within which a step follows the one before.
+    pub follow: i64,
     /// Only where this token never did it before, and from its second active day on.
     pub novel: bool,
     /// Says nothing of a token that did something of these kinds on an earlier day: who reads catalogs or defines tables administers anyway.
     pub unless_used: Vec<Class>,
     /// Speaks of tokens that still learn.
     pub while_learning: bool,
-    pub threshold: Option<Threshold>,
+    /// Microseconds for which it is not said again; `None`: the group window.
+    pub again: Option<i64>,
     pub examples: Vec<Example>,
+}
+
+/// One thing that must happen, as often as its threshold says.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub condition: Condition,
+    /// Counts only where the token, if the name is one, never used the network before.
+    pub strangers: bool,
+    pub threshold: Option<Threshold>,
+    /// Some part of its conditions looks for a secret in the statement.
+    pub seeks: bool,
+    /// Where this holds, the event's own value does not count any more.
+    pub unless: Option<Condition>,
 }
 
 impl Rule {
@@ -96,18 +120,55 @@ impl Rule {
             novel: self.novel,
             unless_used: self.unless_used.clone(),
             while_learning: self.while_learning,
-            threshold: self.threshold,
+            again: self.again,
+            per: self.per,
+            steps: (0usize..).zip(&self.steps).map(|(at, step)| self.step_limits(at, step)).collect(),
+            follow: self.follow,
         }
     }
 
-    /// The condition holds on this event.
-    pub fn holds(&self, facts: &Facts<'_>) -> bool {
-        self.status != Status::Disabled && self.condition.holds(facts)
+    fn step_limits(&self, at: usize, step: &Step) -> StepLimits {
+        let word = match self.steps.len() {
+            1 => WordId::of(self.id.as_bytes()),
+            _ => WordId::of(format!("{} step {at}", self.id).as_bytes()),
+        };
+        StepLimits { word, strangers: step.strangers, threshold: step.threshold }
+    }
+
+    /// Every condition of the rule with what it means that it holds; of later steps first.
+    fn conditions(&self) -> impl Iterator<Item = (u8, bool, &Condition)> {
+        let steps = self.steps.iter().enumerate().rev().filter(|_| self.status != Status::Disabled);
+        steps.flat_map(|(at, step)| {
+            // At most eight.
+            let at = u8::try_from(at).unwrap_or(u8::MAX);
+            let back = step.unless.iter().map(move |unless| (at, true, unless));
+            back.chain(std::iter::once((at, false, &step.condition)))
+        })
+    }
+
+    /// What of the rule holds on this event, the rule being the one of this number in its set.
+    pub fn hits(&self, number: u16, facts: &Facts<'_>) -> Hits {
+        let holding = self.conditions().filter(|(_, _, condition)| condition.holds(facts));
+        holding.map(|(step, back, _)| Hit { rule: number, step, back }).collect()
+    }
+
+    /// What is counted in the last step, in words: `different names within 6 h`.
+    pub fn counted(&self) -> Option<String> {
+        let threshold = self.steps.last()?.threshold?;
+        let what = match threshold.distinct {
+            None => "times",
+            Some(Distinct::Object) => "different objects",
+            Some(Distinct::Address) => "different addresses",
+            Some(Distinct::Database) => "different databases",
+            Some(Distinct::Token) => "different tokens",
+            Some(Distinct::Principal) => "different names",
+        };
+        Some(format!("{what} within {}", value::show_duration(threshold.within)))
     }
 }
 
-/// Numbers of rules in a [`RuleSet`].
-pub type Indices = SmallVec<[u16; 4]>;
+/// Conditions that hold.
+pub type Hits = SmallVec<[Hit; 4]>;
 
 /// All rules in use, in the order of their ids.
 #[derive(Debug, Clone, Default)]
@@ -186,25 +247,42 @@ impl RuleSet {
         self.rules.iter().map(Rule::limits).collect()
     }
 
-    /// The rules whose condition holds on this event.
-    pub fn candidates(&self, facts: &Facts<'_>) -> Indices {
-        self.numbers(|rule| rule.holds(facts))
+    /// What holds on this event.
+    pub fn hits(&self, facts: &Facts<'_>) -> Hits {
+        (0u16..).zip(&self.rules).flat_map(|(number, rule)| rule.hits(number, facts)).collect()
     }
 
-    /// The rules that can hold on some event with this statement; all others never do. Depends on nothing else, so the
+    /// What can hold on some event with this statement, and whether it does on each; all else never does. Depends on nothing else, so the
     /// answer may be kept as long as the rules stay.
-    pub fn may_match_shape(&self, operation: Operation, scopes: &[(Operation, &str)], shape: Option<&str>) -> Indices {
-        let statement = Statement { operation, scopes, shape };
-        self.numbers(|rule| rule.status != Status::Disabled && rule.condition.may_hold(&statement))
+    pub fn foresee(&self, statement: &Statement<'_>) -> SmallVec<[(Hit, Truth); 4]> {
+        let all = (0u16..).zip(&self.rules).flat_map(|(rule, whole)| {
+            whole.conditions().map(move |(step, back, condition)| (Hit { rule, step, back }, condition.foresee(statement)))
+        });
+        all.filter(|(_, truth)| *truth != Truth::No).collect()
     }
 
-    /// The condition of this rule holds on this event.
-    pub fn holds(&self, index: u16, facts: &Facts<'_>) -> bool {
-        self.get(index).is_some_and(|rule| rule.holds(facts))
+    /// The condition holds on this event.
+    pub fn holds(&self, hit: Hit, facts: &Facts<'_>) -> bool {
+        self.condition(hit).is_some_and(|condition| condition.holds(facts))
     }
 
-    fn numbers(&self, wanted: impl Fn(&Rule) -> bool) -> Indices {
-        (0u16..).zip(&self.rules).filter(|(_, rule)| wanted(rule)).map(|(index, _)| index).collect()
+    /// The condition looks for a secret in the statement.
+    pub fn looks_for_secrets(&self, hit: Hit) -> bool {
+        self.step(hit).is_some_and(|step| step.seeks)
+    }
+
+    /// Where it holds, account names are counted.
+    pub fn counts_names(&self, hit: Hit) -> bool {
+        self.step(hit).and_then(|step| step.threshold).is_some_and(|threshold| threshold.distinct == Some(Distinct::Principal))
+    }
+
+    fn step(&self, hit: Hit) -> Option<&Step> {
+        self.get(hit.rule)?.steps.get(usize::from(hit.step))
+    }
+
+    fn condition(&self, hit: Hit) -> Option<&Condition> {
+        let step = self.step(hit)?;
+        if hit.back { step.unless.as_ref() } else { Some(&step.condition) }
     }
 }
 

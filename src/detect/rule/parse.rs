@@ -4,19 +4,33 @@ use regex::RegexSetBuilder;
 
 use super::condition::{Bits, Condition};
 use super::example::{self, Example};
-use super::{Rule, Status};
+use super::{Rule, Status, Step};
 use crate::baseline::Class;
 use crate::baseline::window::MOST_DISTINCT;
 use crate::config::file::{Section, read};
 use crate::config::glob::{Glob, ObjectGlob};
 use crate::config::problem::{Problem, suggest};
 use crate::config::value;
-use crate::detect::{Distinct, Threshold};
+use crate::detect::{Distinct, Per, Threshold};
 use crate::event::{Dialect, Kind, Operation, Outcome, Time};
 use crate::severity::Severity;
 
 /// Deeper trees are refused.
 const MAX_DEPTH: usize = 16;
+
+/// Most steps of a sequence.
+const MAX_STEPS: usize = 8;
+
+const PER: [(&str, Per); 3] = [("token", Per::Token), ("address", Per::Address), ("network", Per::Network)];
+
+const DISTINCT: [(&str, Option<Distinct>); 6] = [
+    ("none", None),
+    ("object", Some(Distinct::Object)),
+    ("address", Some(Distinct::Address)),
+    ("database", Some(Distinct::Database)),
+    ("token", Some(Distinct::Token)),
+    ("principal", Some(Distinct::Principal)),
+];
 
 /// Bytes that the automaton of one list of regular expressions may take.
 const MAX_REGEX: usize = 1 << 20;
@@ -54,8 +68,7 @@ fn rule(top: &Section<'_>, stem: &str) -> Rule {
     }
     let text = |key| top.text(key).map(|text| text.value.to_owned());
     let texts = |key| top.texts(key).into_iter().map(|text| text.value.to_owned()).collect();
-    let novel = top.flag("novel").unwrap_or(false);
-    let condition = top.inside("match", |section| condition(section, 0)).flatten();
+    let (per, follow, steps) = steps(top);
     let rule = Rule {
         id: stem.to_owned(),
         title: top.require("title", text("title"), "\"Reads stored credentials\"").unwrap_or_default(),
@@ -67,15 +80,78 @@ fn rule(top: &Section<'_>, stem: &str) -> Rule {
         confidence: top.integer("confidence", 0..=100).and_then(|c| u8::try_from(c).ok()).unwrap_or(50),
         attack: top.parsed_list("attack", technique),
         false_positives: texts("false_positives"),
-        condition: top.require("match", condition, "{ kind = [\"denied\"] }").unwrap_or(Condition::Any(Vec::new())),
-        novel,
+        per,
+        steps,
+        follow,
+        novel: top.flag("novel").unwrap_or(false),
         unless_used: top.parsed_list("unless_used", class),
         while_learning: top.flag("while_learning").unwrap_or(false),
-        threshold: top.inside("threshold", threshold).flatten(),
+        again: top.parsed("again", span),
         examples: top.each("test", example::parse),
     };
+    for (key, wanted) in [("novel", rule.novel), ("unless_used", !rule.unless_used.is_empty())] {
+        if wanted && rule.per != Per::Token {
+            top.problem(
+                top.at_key(key),
+                format!("\"{key}\" asks what a token did before; this rule counts per address or network"),
+                "leave it out",
+            );
+        }
+    }
     check_examples(top, &rule.examples);
     rule
+}
+
+/// What must happen: `match` with its threshold, or the steps of a `sequence`.
+fn steps(top: &Section<'_>) -> (Per, i64, Vec<Step>) {
+    let Some(sequence) = top.inside("sequence", sequence) else {
+        let (per, step) = step(top, true);
+        return (per, 0, step.into_iter().collect());
+    };
+    for key in ["match", "threshold", "strangers"] {
+        if top.has(key) {
+            top.problem(
+                top.at_key(key),
+                format!("a rule with a sequence has its \"{key}\" in the steps"),
+                "move it into [[sequence.step]]",
+            );
+        }
+        top.any(key);
+    }
+    sequence
+}
+
+fn sequence(section: &Section<'_>) -> (Per, i64, Vec<Step>) {
+    let per = section.one_of("per", &PER).unwrap_or_default();
+    let within = section.require("within", section.parsed("within", span), "\"6h\"").unwrap_or(Time::DAY);
+    let found = section.each("step", |part| step(part, false).1);
+    if !(2..=MAX_STEPS).contains(&found.len()) {
+        section.problem(
+            section.at(),
+            format!("a sequence has 2 to {MAX_STEPS} steps"),
+            "write each as [[sequence.step]]; one alone is a [match]",
+        );
+    }
+    (per, within, found.into_iter().flatten().collect())
+}
+
+/// A condition with its threshold. `alone`: the threshold says for whom it counts.
+fn step(section: &Section<'_>, alone: bool) -> (Per, Option<Step>) {
+    let condition_of = |section: &Section<'_>| condition(section, 0);
+    let found = section.require("match", section.inside("match", condition_of).flatten(), "{ kind = [\"denied\"] }");
+    let strangers = section.flag("strangers").unwrap_or(false);
+    let threshold = section.inside("threshold", |section| threshold(section, alone));
+    let (per, threshold, unless) = threshold.unwrap_or_default();
+    let seeks = found.iter().chain(&unless).any(Condition::looks_for_secrets);
+    (per, found.map(|condition| Step { condition, strangers, threshold, seeks, unless }))
+}
+
+/// From a second to a month.
+fn span(text: &str) -> Result<i64, String> {
+    match value::duration(text)?.as_micros() {
+        micros @ 1_000_000..=2_592_000_000_000 => Ok(i64::try_from(micros).unwrap_or(Time::DAY)),
+        _ => Err(format!("\"{text}\" must be from \"1s\" to \"30d\"")),
+    }
 }
 
 fn class(text: &str) -> Result<Class, String> {
@@ -101,19 +177,29 @@ fn technique(text: &str) -> Result<String, String> {
     if legal { Ok(text.to_owned()) } else { Err(format!("\"{text}\" is not an ATT&CK technique such as \"T1078\" or \"T1078.004\"")) }
 }
 
-fn threshold(section: &Section<'_>) -> Option<Threshold> {
-    let distinct =
-        [("none", None), ("object", Some(Distinct::Object)), ("address", Some(Distinct::Address)), ("database", Some(Distinct::Database))];
-    let distinct = section.one_of("distinct", &distinct).flatten();
+fn threshold(section: &Section<'_>, alone: bool) -> (Per, Option<Threshold>, Option<Condition>) {
+    let per = if alone { section.one_of("per", &PER).unwrap_or_default() } else { Per::Token };
+    let distinct = section.one_of("distinct", &DISTINCT).flatten();
+    if alone && (distinct == Some(Distinct::Token) && per == Per::Token || distinct == Some(Distinct::Address) && per == Per::Address) {
+        section.problem(
+            section.at_key("distinct"),
+            "there is only one of it in what is counted together",
+            "name another \"distinct\" or \"per\"",
+        );
+    }
     // A window forgets distinct values beyond its size, so a higher count would never be reached.
     let most = if distinct.is_some() { u32::try_from(MOST_DISTINCT).unwrap_or(u32::MAX) } else { 1_000_000 };
     let count = section.require("count", section.integer("count", 1..=most), "6");
-    let within = section.parsed("within", |text| match value::duration(text)?.as_micros() {
-        micros @ 1_000_000..=2_592_000_000_000 => Ok(i64::try_from(micros).unwrap_or(Time::DAY)),
-        _ => Err(format!("\"{text}\" must be from \"1s\" to \"30d\"")),
-    });
-    let within = section.require("within", within, "\"10m\"");
-    Some(Threshold { count: count?, distinct, within: within? })
+    let within = section.require("within", section.parsed("within", span), "\"10m\"");
+    let unless = section.inside("unless", |part| condition(part, 0)).flatten();
+    if unless.is_some() && distinct.is_none() {
+        section.problem(
+            section.at_key("unless"),
+            "\"unless\" takes back one of the values that are counted",
+            "say which with \"distinct\"",
+        );
+    }
+    (per, count.zip(within).map(|(count, within)| Threshold { count, distinct, within }), unless)
 }
 
 /// One table of tests, all of which must hold.
@@ -141,6 +227,7 @@ fn condition(section: &Section<'_>, depth: usize) -> Option<Condition> {
     let contains: Vec<String> = section.texts("shape_contains").iter().map(|text| text.value.to_ascii_lowercase()).collect();
     all.extend(listed(section, "shape_contains", contains).map(Condition::ShapeContains));
     all.extend(regex(section));
+    all.extend(section.flag("secret").map(Condition::Secret));
     for (key, make) in [("all", Condition::All as fn(Vec<Condition>) -> Condition), ("any", Condition::Any)] {
         let mut parts: Vec<Condition> = section.each(key, |part| condition(part, depth + 1)).into_iter().flatten().collect();
         parts.sort_by_key(Condition::cost);
