@@ -98,7 +98,12 @@ impl Judge {
             !covered
         });
         let declared = |token, broken| rulebook.declared(token, broken);
-        let explainer = Explainer { dictionary: &self.dictionary, rules: &rulebook.titles, declared: &declared };
+        let explainer = Explainer {
+            dictionary: &self.dictionary,
+            rules: &rulebook.titles,
+            declared: &declared,
+            origins: Some(&rulebook.settings.origins),
+        };
         self.grouper.add(&self.findings, &explainer, &|token| rulebook.face(token), rulebook.settings.group_window)
     }
 
@@ -156,7 +161,7 @@ mod tests {
     }
 
     fn judge() -> Judge {
-        let rulebook = Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin()));
+        let rulebook = Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin(), Default::default()));
         Judge::new(rulebook, Arc::new(Dictionary::default()))
     }
 
