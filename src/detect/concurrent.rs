@@ -36,6 +36,8 @@ const LEAST_KM: f64 = 300.0;
 const IMPOSSIBLE: f64 = 1000.0;
 const TWICE: u32 = 2000;
 const FIVEFOLD: u32 = 5000;
+/// Seconds in which anybody gets anywhere at that speed.
+const LONGEST: u32 = 20_100 * 3600 / 1000;
 
 /// The fastest journey from another known network to this one that would have been needed. From a network that the token is known to use none is:
 /// the way out of a VPN or a cloud lies far from whoever uses it, and it stays where it is.
@@ -45,11 +47,16 @@ fn travel(case: &Case<'_>, unit: &Unit) -> Option<(Prefix, Travel)> {
     if origins.is_empty() || is_internal(network) || trusted(case, unit, prefix) {
         return None;
     }
+    let (known, day) = (&case.baseline.networks, case.day());
+    let before = known.iter().map(|e| e.key).filter(|other| *other != prefix).filter_map(|other| {
+        let seconds = case.baseline.recent.apart(other, case.seen.time).filter(|seconds| *seconds <= LONGEST)?;
+        known.known(other, day).then_some((other, seconds))
+    });
+    let mut before = before.peekable();
+    before.peek()?;
     let here = origin(origins, network);
     let place = here.location?;
-    let (known, day) = (&case.baseline.networks, case.day());
-    let journeys = known.iter().map(|e| e.key).filter(|other| *other != prefix).filter_map(|other| {
-        let seconds = case.baseline.recent.apart(other, case.seen.time).filter(|_| known.known(other, day))?;
+    let journeys = before.filter_map(|(other, seconds)| {
         let there = origin(origins, other.network());
         // Two machines of one provider are no traveller.
         if here.hosting && there.hosting && here.same_system(&there) == Some(true) {

@@ -29,7 +29,7 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if trusted(case, unit, prefix) {
         return u8::from(!case.baseline.addresses.known(key(network), day));
     }
-    unit.new_network = true;
+    let judged_before = std::mem::replace(&mut unit.new_network, true) && unit.is_of(prefix, case.seen.client);
     // Another tunnel's end on the database's own machine: those do not move.
     if matches!(network, Network::Ip(ip) if ip.is_loopback()) {
         return 4;
@@ -41,25 +41,30 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if before().all(|p| is_internal(p.network())) {
         return 4;
     }
+    // Looking up where the token came from before, at every event of a busy day, would cost more than all the rest.
+    if judged_before && !case.settings.origins.is_empty() {
+        return unit.levels.get(Feature::Network as usize).copied().unwrap_or_default();
+    }
     public(case, network, before())
 }
 
 /// The level of a public network, for a token that was used from these before. Where the autonomous systems of both are known, they tell
 /// what is near; the same country alone is not: a thief may live anywhere.
-fn public(case: &Case<'_>, network: Network, before: impl Iterator<Item = Prefix>) -> u8 {
+fn public(case: &Case<'_>, network: Network, mut before: impl Iterator<Item = Prefix>) -> u8 {
     let (origins, prefix) = (&case.settings.origins, prefix_of(network));
+    if origins.is_empty() {
+        return if before.any(|known| near(known, prefix)) { 2 } else { 3 };
+    }
     let here = origin(origins, network);
-    let (mut close, mut rented) = (false, false);
+    let mut rented = false;
     for known in before {
         let there = origin(origins, known.network());
-        close |= here.same_system(&there).unwrap_or_else(|| near(known, prefix));
+        if here.same_system(&there).unwrap_or_else(|| near(known, prefix)) {
+            return 2;
+        }
         rented |= there.hosting;
     }
-    match (close, here.hosting && !rented) {
-        (true, _) => 2,
-        (false, true) => 4,
-        (false, false) => 3,
-    }
+    if here.hosting && !rented { 4 } else { 3 }
 }
 
 /// Where a network's address comes from.

@@ -114,13 +114,16 @@ impl fmt::Display for Location {
     }
 }
 
+/// An address that was asked for, with the answer.
+type Asked = Option<(IpAddr, Arc<Origin>)>;
+
 /// The files of one configuration, in memory.
 #[derive(Default)]
 pub struct Origins {
     files: Vec<File>,
     nothing: Arc<Origin>,
     /// By address; the later of two that meet in one place stays.
-    at_hand: Mutex<Vec<Option<(IpAddr, Arc<Origin>)>>>,
+    at_hand: Mutex<Vec<Asked>>,
 }
 
 impl fmt::Debug for Origins {
