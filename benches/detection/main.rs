@@ -189,7 +189,7 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut 
         true => Inventory::parse(&company.inventory, "tokens.toml").unwrap_or_else(|problems| panic!("{problems:?}")),
         false => Inventory::default(),
     };
-    let rulebook = Arc::new(Rulebook::new(config, inventory, RuleSet::builtin()));
+    let rulebook = Arc::new(Rulebook::new(config, inventory, RuleSet::builtin(), Default::default()));
     let dictionary = Arc::new(Dictionary::default());
     let mut intake = Intake::new(&rulebook, dictionary.clone());
     let mut judge = Judge::new(rulebook, dictionary);

@@ -7,6 +7,7 @@ use crate::baseline::{scope_object, scope_operation};
 use crate::detect::{self, Fact, Mode};
 use crate::event::{Kind, Time};
 use crate::identity::dictionary::Dictionary;
+use crate::identity::origin::Origins;
 use crate::observation::{Evidence, Network, Violations};
 use crate::token::WordId;
 
@@ -27,6 +28,8 @@ pub struct Explainer<'a> {
     pub rules: &'a [RuleWords],
     /// What the inventory declares for the token, in words.
     pub declared: &'a dyn Fn(crate::token::TokenId, Violations) -> Option<String>,
+    /// Where addresses come from, if that is to be said.
+    pub origins: Option<&'a Origins>,
 }
 
 impl Explainer<'_> {
@@ -43,6 +46,27 @@ impl Explainer<'_> {
             Some(bits) => format!("{}/{bits}", self.network(prefix.network())),
             None => self.network(prefix.network()),
         }
+    }
+
+    /// `203.0.113.77 (AS64500 Example Hosting, RO)`, for people; without files that know, the address alone.
+    fn address(&self, network: Network) -> String {
+        self.network(network) + &self.origin(network)
+    }
+
+    /// `203.0.113.0/24 (AS64500 Example Hosting, RO)`.
+    fn range(&self, prefix: Prefix) -> String {
+        self.prefix(prefix) + &self.origin(prefix.network())
+    }
+
+    /// ` (AS64500 Example Hosting, RO)`; empty where nothing is known.
+    fn origin(&self, network: Network) -> String {
+        match (network, self.origins) {
+            (Network::Ip(ip), Some(origins)) => Some(origins.origin(ip).to_string()),
+            _ => None,
+        }
+        .filter(|origin| !origin.is_empty())
+        .map(|origin| format!(" ({origin})"))
+        .unwrap_or_default()
     }
 
     pub fn scope(&self, key: u128) -> String {
@@ -92,7 +116,7 @@ impl Explainer<'_> {
         let mut text = String::new();
         if let Some(network) = found.seen.network {
             text.push_str(" from ");
-            text.push_str(&self.network(network));
+            text.push_str(&self.address(network));
         }
         text.push_str(&self.database(found));
         text
@@ -144,19 +168,24 @@ impl Explainer<'_> {
                 let expected = (self.declared)(found.seen.token, *bit).unwrap_or_else(|| "declared in the inventory".to_owned());
                 (format!("{what}: {act}{place}"), expected, change.to_owned())
             }
-            Fact::NewNetwork { usual, internal } => {
-                let network = found.network().map(|n| self.network(n)).unwrap_or_default();
-                let from = if *internal { "" } else { " (outside the internal networks)" };
+            Fact::NewNetwork { usual, internal, new_country } => {
+                let network = found.network().map(|n| self.address(n)).unwrap_or_default();
+                let unknown = found.network().is_none_or(|n| self.origin(n).is_empty());
+                let from = match (*internal, *new_country) {
+                    (false, true) => ", a country that it never came from",
+                    (false, false) if unknown => " (outside the internal networks)",
+                    _ => "",
+                };
                 let stays = if !internal && usual.iter().all(|e| is_internal(e.key.network())) { "only internal networks: " } else { "" };
                 (
                     format!("first use from {network}{from}: {act}{}", self.database(found)),
-                    format!("{stays}{} {history}", self.usual(usual, |p| self.prefix(p))),
+                    format!("{stays}{} {history}", self.usual(usual, |p| self.range(p))),
                     ask,
                 )
             }
             Fact::NewAddress { usual } => (
                 format!("first use of this address{place}: {act}"),
-                format!("{} {history}", self.usual(usual, |key| self.network(of_key(key)))),
+                format!("{} {history}", self.usual(usual, |key| self.address(of_key(key)))),
                 ask,
             ),
             Fact::NewClient { usual } => (
@@ -193,9 +222,20 @@ impl Explainer<'_> {
                 (format!("{what}{place}: {act}"), format!("hardly ever {history}"), ask)
             }
             Fact::Errors { count } => (format!("{count} new statements failed{place}: {act}"), format!("hardly ever {history}"), ask),
-            Fact::Concurrent { other } => {
-                (format!("used{place} within ten minutes of {}: {act}", self.prefix(*other)), format!("one place at a time {history}"), ask)
+            Fact::Concurrent { other, travel: None } => {
+                (format!("used{place} within ten minutes of {}: {act}", self.range(*other)), format!("one place at a time {history}"), ask)
             }
+            Fact::Concurrent { other, travel: Some(journey) } => (
+                format!(
+                    "used{place} within {} of {}, {} km away, so at {} km/h: {act}",
+                    minutes(journey.minutes),
+                    self.range(*other),
+                    thousands(journey.km),
+                    thousands(journey.km_per_hour)
+                ),
+                format!("one place at a time {history}"),
+                "ask whether the owner used a VPN; if not, somebody else has the token: revoke it".to_owned(),
+            ),
             Fact::Dormant { days, longest } => {
                 (format!("used after {days} days of silence{place}: {act}"), format!("at most {longest} days of silence {history}"), ask)
             }
@@ -254,7 +294,7 @@ pub fn subject(found: &detect::Finding, dictionary: &Dictionary) -> String {
     let Some(place) = found.about_place() else { return dictionary.token(found.seen.token).to_string() };
     let kind = if place.is_wide() { "network" } else { "address" };
     let bits = place.bits().map(|bits| format!("/{bits}")).unwrap_or_default();
-    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None };
+    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None, origins: None };
     format!("({kind} {}{bits})", explainer.network(place.network()))
 }
 
@@ -266,6 +306,23 @@ pub fn source_of(at: &Evidence) -> Source {
             Source::Kafka { topic: topic.to_owned(), partition: number.parse().unwrap_or(0), offset: at.offset }
         }
         None => Source::File { file: at.partition.label.clone(), offset: at.offset },
+    }
+}
+
+/// `1 minute`, `1 h 12 min`.
+fn minutes(minutes: u32) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, 1) => "1 minute".to_owned(),
+        (0, minutes) => format!("{minutes} minutes"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// `1,234`.
+fn thousands(number: u32) -> String {
+    match (number / 1000, number % 1000) {
+        (0, rest) => rest.to_string(),
+        (more, rest) => format!("{},{rest:03}", thousands(more)),
     }
 }
 

@@ -33,10 +33,15 @@ impl Recent {
         self.0.push((short, now));
     }
 
+    /// Seconds between its last use and `now`, before or after; `None` where it is not remembered.
+    pub fn apart(&self, prefix: Prefix, now: Time) -> Option<u32> {
+        self.0.iter().find(|(known, _)| *known == prefix.short()).map(|(_, last)| last.abs_diff(second(now)))
+    }
+
     /// Was it used within so many microseconds of `now`, before or after?
     pub fn within(&self, prefix: Prefix, now: Time, microseconds: i64) -> bool {
         let apart = u32::try_from(microseconds / Time::SECOND).unwrap_or(u32::MAX);
-        self.0.iter().any(|(known, last)| *known == prefix.short() && last.abs_diff(second(now)) <= apart)
+        self.apart(prefix, now).is_some_and(|seconds| seconds <= apart)
     }
 }
 

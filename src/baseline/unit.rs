@@ -59,6 +59,20 @@ pub struct Unit {
     pub scope: u128,
 }
 
+/// A network and client as one number.
+fn key_of(network: Option<Prefix>, client: Option<WordId>) -> u64 {
+    // Two bits tell what is missing from what hashes to nothing.
+    let mixed = network.map_or(1, |network| network.short().wrapping_mul(4));
+    mixed.rotate_left(29) ^ client.map_or(2, |client| client.0.wrapping_mul(4)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Unit {
+    /// It was made for this network and client; others may share it.
+    pub fn is_of(&self, network: Prefix, client: Option<WordId>) -> bool {
+        self.key == key_of(Some(network), client)
+    }
+}
+
 /// A token's day as a whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Most {
@@ -77,9 +91,7 @@ pub struct Units(SmallVec<[Unit; 1]>);
 impl Units {
     /// The unit of this network and client, made if there is room.
     pub fn of(&mut self, network: Option<Prefix>, client: Option<WordId>) -> Option<&mut Unit> {
-        // Two bits tell what is missing from what hashes to nothing.
-        let mixed = network.map_or(1, |network| network.short().wrapping_mul(4));
-        let key = mixed.rotate_left(29) ^ client.map_or(2, |client| client.0.wrapping_mul(4)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let key = key_of(network, client);
         let found = self.0.iter().position(|unit| unit.key == key);
         let at = match found {
             Some(at) => at,

@@ -86,7 +86,7 @@ fn values(baseline: &Baseline, dictionary: &Dictionary) -> Vec<Value> {
         found.sort_by(|a, b| (b.count, &a.text).cmp(&(a.count, &b.text)));
         out.extend(found);
     }
-    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None };
+    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None, origins: None };
     let mut out = Vec::new();
     all(&mut out, "network", &baseline.networks, |key| explainer.prefix(key));
     all(&mut out, "address", &baseline.addresses, |key| explainer.network(of_key(key)));
@@ -193,7 +193,7 @@ fn forget_value(baseline: &mut Baseline, value: &str, dictionary: &Dictionary) -
         let key = set.iter().map(|e| e.key).find(|key| is(*key));
         key.is_some_and(|key| set.forget(key))
     }
-    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None };
+    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None, origins: None };
     one(&mut baseline.networks, |key| explainer.prefix(key) == value)
         || one(&mut baseline.addresses, |key| explainer.network(of_key(key)) == value)
         || one(&mut baseline.clients, |key| &*dictionary.word(key) == value)

@@ -8,6 +8,7 @@ use super::{ConfigArg, Failure};
 use crate::clock::{Clock, System};
 use crate::config::ChannelKind;
 use crate::engine::trial;
+use crate::event::Time;
 use crate::notifier::Channel;
 use crate::response::HALT_FILE;
 use crate::response::guard::Guard;
@@ -23,6 +24,7 @@ pub struct Check {
 
 pub fn run(command: Check) -> Result<(), Failure> {
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
+    rulebook.settings.origins.verify().map_err(Failure::problems)?;
     let mut failed = Vec::new();
     let mut tests = 0;
     for rule in rulebook.rules.rules() {
@@ -36,6 +38,9 @@ pub fn run(command: Check) -> Result<(), Failure> {
         eprintln!("note: {remark}");
     }
     let now = System::default().now();
+    for remark in rulebook.settings.origins.remarks(now) {
+        eprintln!("note: {remark}");
+    }
     for old in rulebook.config.suppressions.iter().filter(|suppression| suppression.until <= now) {
         eprintln!("note: the suppression of \"{}\" ({}) ended at {}; take it out", old.token.as_str(), old.reason, old.until);
     }
@@ -72,6 +77,14 @@ pub fn run(command: Check) -> Result<(), Failure> {
         println!("suppressions   {}", rulebook.config.suppressions.len());
     }
     println!("inventory      {} tokens", rulebook.inventory.entries().len());
+    for file in rulebook.settings.origins.files() {
+        println!("origins        {} ({}, built {})", file.path.display(), file.kind, date(file.built));
+    }
     println!("rules          {}, {} of {} tests passed", rulebook.rules.rules().len(), tests - failed.len(), tests);
     if failed.is_empty() { Ok(()) } else { Err(Failure::Found) }
+}
+
+/// `2026-11-01`.
+fn date(time: Time) -> String {
+    time.to_string().chars().take(10).collect()
 }

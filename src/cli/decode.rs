@@ -1,6 +1,7 @@
 //! `tokenwatch decode`: one record in, every stage's result out.
 
 use std::io::{BufWriter, Write};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::{ConfigArg, Failure, count, say};
 use crate::decoder::render::{Understood, rejected, to_json};
 use crate::decoder::stream::{Item, Stream};
 use crate::decoder::{Decoded, Options};
-use crate::event::{Event, Outcome, Provenance};
+use crate::event::{Address, Event, Outcome, Provenance};
 use crate::identity::claims::{Tags, application};
 use crate::identity::dictionary::{Dictionary, clean};
 use crate::observation::Evidence;
@@ -176,6 +177,14 @@ impl Printer<'_> {
         self.failed = result.err();
     }
 
+    /// Where the address comes from, as far as the files of `[detect] mmdb` say.
+    fn origin(&self, ip: IpAddr) -> Option<String> {
+        let origin = self.rulebook.settings.origins.origin(ip);
+        let near = origin.location.map(|place| format!("near {place}"));
+        let parts: Vec<String> = [Some(origin.to_string()), near].into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
     fn as_json(&mut self, item: &Item<'_>, event: &Event<'_>, at: &At) -> String {
         let meaning = self.attributor.meaning(event);
         // A claimed name never chooses the token.
@@ -206,6 +215,12 @@ impl Printer<'_> {
         for (field, value) in fields(event) {
             let place = item.format.guide.field(field).map(|place| format!("  <- {}", place.replace('`', ""))).unwrap_or_default();
             line(field, format!("{value}{place}"));
+            if field == "address"
+                && let Some(Address::Ip(ip)) = event.address
+                && let Some(origin) = self.origin(ip)
+            {
+                line("origin", origin);
+            }
         }
         if event.principal.is_none() {
             line("principal", "none: this record is no act of a token".to_owned());

@@ -145,7 +145,7 @@ fn proposal(name: &str, scopes: &[Scope], baseline: Option<&Baseline>, dictionar
             format!("[\n    {},\n]", quoted.join(",\n    "))
         }
     };
-    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None };
+    let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None, origins: None };
     let mut networks: Vec<String> = baseline
         .into_iter()
         .flat_map(|b| b.networks.iter())

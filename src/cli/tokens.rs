@@ -210,7 +210,7 @@ fn more(mut shown: Vec<String>, all: usize) -> String {
 }
 
 fn explainer(dictionary: &Dictionary) -> Explainer<'_> {
-    Explainer { dictionary, rules: &[], declared: &|_, _| None }
+    Explainer { dictionary, rules: &[], declared: &|_, _| None, origins: None }
 }
 
 fn describe(line: &Line, judge: &Judge, dictionary: &Dictionary) -> String {

@@ -36,6 +36,8 @@ pub struct Detect {
     pub learning: Duration,
     /// A token's later findings join its open alert for this long.
     pub group_window: Duration,
+    /// MMDB files that say where addresses come from; of two that know, the first is believed.
+    pub mmdb: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

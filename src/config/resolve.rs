@@ -19,12 +19,15 @@ pub fn load(path: &Path, known_formats: &[&str]) -> Result<Config, Vec<Problem>>
     parse(&text, &path.display().to_string(), &dir, known_formats)
 }
 
-/// The inventory and the rules that a configuration names which has problems elsewhere, so that those of all files are told in one run.
+/// The inventory, the rules and the MMDB files that a configuration names which has problems elsewhere, so that those of all files are told in one run.
 pub fn named_files(path: &Path) -> Config {
     let table = file::slurp(path).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
     let dir = path.parent().and_then(|dir| std::path::absolute(dir).ok()).unwrap_or_default();
     let named = |key: &str| table.get(key).and_then(toml::Value::as_str).map(|name| dir.join(name));
-    Config { inventory: named("inventory"), rules: named("rules"), ..Config::default() }
+    let files = table.get("detect").and_then(|detect| detect.get("mmdb")).and_then(toml::Value::as_array);
+    let mmdb = files.into_iter().flatten().filter_map(toml::Value::as_str).map(|name| dir.join(name)).collect();
+    let detect = Detect { mmdb, ..Detect::default() };
+    Config { inventory: named("inventory"), rules: named("rules"), detect, ..Config::default() }
 }
 
 /// As [`load`], from text. Problems name `path`; relative paths are taken from `dir`.
@@ -36,7 +39,7 @@ pub fn parse(text: &str, path: &str, dir: &Path, known_formats: &[&str]) -> Resu
             inventory: top.text("inventory").map(|p| dir.join(p.value)),
             rules: top.text("rules").map(|p| dir.join(p.value)),
             state_dir: top.inside("state", |s| s.text("dir").map(|p| dir.join(p.value))).flatten().unwrap_or(defaults.state_dir),
-            detect: top.inside("detect", detect).unwrap_or(defaults.detect),
+            detect: top.inside("detect", |s| detect(s, dir)).unwrap_or(defaults.detect),
             sources: input::sources(top, &base),
             channels: output::channels(top, &base),
             responders: output::responders(top, &base),
@@ -93,11 +96,11 @@ impl Default for Config {
 impl Default for Detect {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(86_400);
-        Detect { false_alerts_per_1000_token_days: 1.0, learning: 7 * DAY, group_window: DAY }
+        Detect { false_alerts_per_1000_token_days: 1.0, learning: 7 * DAY, group_window: DAY, mmdb: Vec::new() }
     }
 }
 
-fn detect(section: &Section<'_>) -> Detect {
+fn detect(section: &Section<'_>, dir: &Path) -> Detect {
     let mut detect = Detect::default();
     if let Some(budget) = section.number("false_alerts_per_1000_token_days") {
         if budget.value > 0.0 && budget.value <= 1000.0 {
@@ -118,5 +121,13 @@ fn detect(section: &Section<'_>) -> Detect {
         window => Ok(window),
     });
     detect.group_window = window.unwrap_or(detect.group_window);
+    for name in section.texts("mmdb") {
+        let path = dir.join(name.value);
+        if name.value.is_empty() || detect.mmdb.contains(&path) {
+            section.problem(name.at, format!("mmdb: \"{}\" names no further file", name.value), "leave it out");
+        } else {
+            detect.mmdb.push(path);
+        }
+    }
     detect
 }

@@ -19,6 +19,7 @@ use crate::baseline::unit::{FEATURES, Unit};
 use crate::baseline::usual::Entry;
 use crate::baseline::{Baseline, Class};
 use crate::event::{Operation, Time};
+use crate::identity::origin::Origins;
 use crate::observation::{Network, Observation, Violations};
 use crate::severity::Severity;
 use crate::token::WordId;
@@ -48,11 +49,14 @@ pub struct Settings {
     pub budget: f64,
     /// Thresholds of the rules, by the index that observations carry.
     pub rules: Arc<[RuleLimits]>,
+    /// Where addresses come from; empty where the operator gave no files.
+    pub origins: Arc<Origins>,
 }
 
 impl Settings {
+    /// Settings without origins.
     pub fn new(learning: i64, group_window: i64, budget: f64, rules: Arc<[RuleLimits]>) -> Self {
-        Settings { learning, group_window, budget, rules }
+        Settings { learning, group_window, budget, rules, origins: Arc::default() }
     }
 }
 
@@ -137,6 +141,8 @@ pub enum Fact {
     NewNetwork {
         usual: Vec<Entry<Prefix>>,
         internal: bool,
+        /// Its country is known, and none of the token's networks is from there.
+        new_country: bool,
     },
     /// A new address in a known network of a token whose addresses do not change.
     NewAddress {
@@ -175,6 +181,8 @@ pub enum Fact {
     /// Used from two places at once.
     Concurrent {
         other: Prefix,
+        /// Nobody gets from there to here in that time.
+        travel: Option<Travel>,
     },
     Dormant {
         days: u8,
@@ -201,6 +209,14 @@ pub enum Fact {
         /// Where it all came from, where the rule counts per address or network.
         place: Option<Place>,
     },
+}
+
+/// A journey that would have been needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Travel {
+    pub km: u32,
+    pub minutes: u32,
+    pub km_per_hour: u32,
 }
 
 /// What one detector says of one token, triggered by one observation.

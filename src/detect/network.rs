@@ -1,10 +1,13 @@
 //! Use from a network, or from an address, that this token never used.
 
+use std::sync::Arc;
+
 use super::{Case, Detector, Fact, Finding};
 use crate::baseline::day_of;
 use crate::baseline::fleet::Thing;
 use crate::baseline::network::{Prefix, is_internal, key, prefix_of};
 use crate::baseline::unit::{Feature, Unit};
+use crate::identity::origin::{Origin, Origins};
 use crate::observation::Network;
 use crate::severity::Severity;
 
@@ -15,7 +18,7 @@ pub const UNPOPULAR_NETWORK: Detector =
     Detector { name: "unpopular_network", about: "a new network that hardly any other token uses", level: unpopular, find: find_unpopular };
 
 /// 1: a new address in a known network, or another internal network; 2: a near public one; 3: a far one; 4: from outside, for a token
-/// that only ever worked inside.
+/// that only ever worked inside, or from a hosting provider's, for one that never came from there.
 fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     let Some(network) = case.seen.network else { return 0 };
     let (known, day) = (&case.baseline.networks, case.day());
@@ -26,7 +29,7 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if trusted(case, unit, prefix) {
         return u8::from(!case.baseline.addresses.known(key(network), day));
     }
-    unit.new_network = true;
+    let judged_before = std::mem::replace(&mut unit.new_network, true) && unit.is_of(prefix, case.seen.client);
     // Another tunnel's end on the database's own machine: those do not move.
     if matches!(network, Network::Ip(ip) if ip.is_loopback()) {
         return 4;
@@ -38,7 +41,38 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if before().all(|p| is_internal(p.network())) {
         return 4;
     }
-    if before().any(|p| near(p, prefix)) { 2 } else { 3 }
+    // Looking up where the token came from before, at every event of a busy day, would cost more than all the rest.
+    if judged_before && !case.settings.origins.is_empty() {
+        return unit.levels.get(Feature::Network as usize).copied().unwrap_or_default();
+    }
+    public(case, network, before())
+}
+
+/// The level of a public network, for a token that was used from these before. Where the autonomous systems of both are known, they tell
+/// what is near; the same country alone is not: a thief may live anywhere.
+fn public(case: &Case<'_>, network: Network, mut before: impl Iterator<Item = Prefix>) -> u8 {
+    let (origins, prefix) = (&case.settings.origins, prefix_of(network));
+    if origins.is_empty() {
+        return if before.any(|known| near(known, prefix)) { 2 } else { 3 };
+    }
+    let here = origin(origins, network);
+    let mut rented = false;
+    for known in before {
+        let there = origin(origins, known.network());
+        if here.same_system(&there).unwrap_or_else(|| near(known, prefix)) {
+            return 2;
+        }
+        rented |= there.hosting;
+    }
+    if here.hosting && !rented { 4 } else { 3 }
+}
+
+/// Where a network's address comes from.
+pub(super) fn origin(origins: &Origins, network: Network) -> Arc<Origin> {
+    match network {
+        Network::Ip(ip) => origins.origin(ip),
+        Network::Local | Network::Name(_) => Arc::default(),
+    }
 }
 
 /// Days for which a network that was learned late is new again as soon as it is used for something strange: whoever slips in slowly
@@ -46,7 +80,7 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
 const YOUNG: u16 = 14;
 
 /// The network is known, and old enough or used as ever.
-fn trusted(case: &Case<'_>, unit: &Unit, prefix: Prefix) -> bool {
+pub(super) fn trusted(case: &Case<'_>, unit: &Unit, prefix: Prefix) -> bool {
     let (known, day) = (&case.baseline.networks, case.day());
     let young =
         known.first_day(prefix).is_some_and(|first| day < first.saturating_add(YOUNG) && first > day_of(case.baseline.first_seen) + 1);
@@ -93,8 +127,17 @@ fn find(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
     let mut usual = case.baseline.networks.top_before(day, 4);
     usual.retain(|e| !e.is(prefix_of(network)));
     usual.truncate(3);
-    let fact = Fact::NewNetwork { usual, internal: is_internal(network) };
+    let fact = Fact::NewNetwork { usual, internal: is_internal(network), new_country: new_country(case, network) };
     Some(case.finding("new_network", severity, confidence, 0.0, fact).with_attack(&["T1078"]))
+}
+
+/// The token's networks of the days before are of known countries, and this one is of another.
+fn new_country(case: &Case<'_>, network: Network) -> bool {
+    let (origins, day) = (&case.settings.origins, case.day());
+    let Some(here) = origin(origins, network).country else { return false };
+    let before = case.baseline.networks.iter().filter(|e| e.first_day < day && !e.is(prefix_of(network)));
+    let countries: Vec<_> = before.filter_map(|e| origin(origins, { e.key }.network()).country).collect();
+    !countries.is_empty() && !countries.contains(&here)
 }
 
 fn find_unpopular(case: &Case<'_>, unit: &Unit) -> Option<Finding> {

@@ -22,7 +22,7 @@ use super::rulebook::Rulebook;
 use super::systemd;
 use super::watch::{LastSeen, Meter};
 use crate::clock::{Clock, System};
-use crate::config::{self, SourceKind};
+use crate::config::{self, Problem, SourceKind};
 use crate::http::{self, Health};
 use crate::identity::dictionary::Dictionary;
 use crate::position::{Checkpoint, Position};
@@ -168,9 +168,14 @@ pub async fn run(path: Option<PathBuf>) -> Result<(), Ended> {
 
 /// The rulebook, if it is sound and names something to read; else all that is wrong with it, a problem a line.
 fn load_rulebook(path: Option<&Path>) -> Result<Arc<Rulebook>, String> {
-    let rulebook = Rulebook::load(path).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let told = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let rulebook = Rulebook::load(path).map_err(told)?;
+    rulebook.settings.origins.verify().map_err(told)?;
     if rulebook.config.sources.is_empty() {
         return Err(format!("nothing to read: add a [[source]] to {}", shown(path)));
+    }
+    for remark in rulebook.settings.origins.remarks(System::default().now()) {
+        tracing::warn!("{remark}");
     }
     Ok(rulebook)
 }

@@ -303,7 +303,7 @@ mod tests {
 
     /// The addresses of the observations of a log that was rotated before these lines, read under these names.
     fn addresses(cut: usize, old: &str, new: &str) -> Vec<Option<Network>> {
-        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default());
+        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default(), Default::default());
         let mut intake = Intake::new(&rulebook, Arc::new(Dictionary::default()));
         let mut out = Vec::new();
         for (label, lines) in [(old, &LOG[..cut]), (new, &LOG[cut..])] {
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_log_that_stops_naming_its_users_is_an_alert_however_it_is_read() {
-        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default());
+        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default(), Default::default());
         let read = |cut: usize, rotated: bool| {
             let (log, mut falls, mut out) = (fading(), Falls::default(), Vec::new());
             let mut intake = Intake::new(&rulebook, Arc::new(Dictionary::default()));
@@ -392,7 +392,7 @@ mod tests {
     /// A Vault log names an account, is rotated, and the daemon is started anew: the account is still its role's, before that log goes on.
     #[test]
     fn who_an_account_was_made_for_is_known_after_a_restart() {
-        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default());
+        let rulebook = Rulebook::new(config::Config::default(), Default::default(), Default::default(), Default::default());
         let issued = r#"{"time":"2026-11-22T02:21:28Z","type":"response","auth":{"display_name":"approle-ci"},"request":{"id":"1","operation":"read","path":"db/creds/ro","remote_address":"10.1.0.7"},"response":{"secret":{"lease_id":"db/creds/ro/x"},"data":{"username":"custom_17"}}}"#;
         let later = r#"{"time":"2026-11-22T02:22:28Z","type":"request","request":{"id":"2","operation":"read","path":"db/x"}}"#;
         let used = r#"{"time":"2026-11-22T02:23:28Z","user":"custom_17","query":"select 1 from a"}"#;

@@ -107,7 +107,12 @@ impl Judge {
             !covered
         });
         let declared = |token, broken| rulebook.declared(token, broken);
-        let explainer = Explainer { dictionary: &self.dictionary, rules: &rulebook.words, declared: &declared };
+        let explainer = Explainer {
+            dictionary: &self.dictionary,
+            rules: &rulebook.words,
+            declared: &declared,
+            origins: Some(&rulebook.settings.origins),
+        };
         self.grouper.add(&self.findings, &explainer, &|token| rulebook.face(token), rulebook.settings.group_window)
     }
 
@@ -174,7 +179,7 @@ mod tests {
 
     /// Compiled once.
     static RULEBOOK: LazyLock<Arc<Rulebook>> =
-        LazyLock::new(|| Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin())));
+        LazyLock::new(|| Arc::new(Rulebook::new(Config::default(), Inventory::default(), RuleSet::builtin(), Default::default())));
 
     fn judge() -> Judge {
         Judge::new(RULEBOOK.clone(), Arc::new(Dictionary::default()))

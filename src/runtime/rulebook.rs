@@ -11,11 +11,12 @@ use crate::decoder::FORMATS;
 use crate::detect::Settings;
 use crate::detect::rule::RuleSet;
 use crate::identity::inventory::Inventory;
+use crate::identity::origin::Origins;
 use crate::identity::policy;
 use crate::observation::Violations;
 use crate::token::TokenId;
 
-/// Configuration, inventory and rules of one moment.
+/// Configuration, inventory, rules and origins of addresses of one moment.
 pub struct Rulebook {
     pub config: Config,
     pub inventory: Arc<Inventory>,
@@ -57,11 +58,15 @@ impl Rulebook {
             problems.extend(found);
             RuleSet::default()
         });
-        if problems.is_empty() { Ok(Arc::new(Self::new(config, inventory, rules))) } else { Err(problems) }
+        let origins = Origins::load(&config.detect.mmdb).unwrap_or_else(|found| {
+            problems.extend(found);
+            Origins::default()
+        });
+        if problems.is_empty() { Ok(Arc::new(Self::new(config, inventory, rules, origins))) } else { Err(problems) }
     }
 
     /// Joins parts that are known to be sound.
-    pub fn new(config: Config, inventory: Inventory, rules: RuleSet) -> Self {
+    pub fn new(config: Config, inventory: Inventory, rules: RuleSet, origins: Origins) -> Self {
         let words = rules.rules().iter().map(|rule| RuleWords { title: rule.title.clone(), counted: rule.counted() }).collect();
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         let settings = Settings::new(
@@ -70,6 +75,7 @@ impl Rulebook {
             config.detect.false_alerts_per_1000_token_days,
             rules.limits(),
         );
+        let settings = Settings { origins: Arc::new(origins), ..settings };
         let entries = inventory.entries().iter().enumerate().map(|(at, entry)| (TokenId::of(entry.name.as_bytes()), at)).collect();
         Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), words, entries }
     }
