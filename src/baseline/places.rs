@@ -1,8 +1,8 @@
 //! What rules remember of the places that events come from: who fails to log in with one name after the other is no token yet, and most of
 //! the names that he tries are nobody's.
 //!
-//! Only events on which the condition of such a rule holds are noted (refused logins, in the rules that come with the program). At most
-//! [`MOST`] places are remembered; the one that was noted longest ago, in event time, makes room. Which one that is follows from the
+//! Only events on which the condition of such a rule holds are noted (with the rules that come with the program: refused logins, and the
+//! first login of a token from a network). At most [`MOST`] places are remembered; the one that was noted longest ago, in event time, makes room. Which one that is follows from the
 //! records alone, so that a restart changes nothing.
 
 use std::collections::{BTreeSet, HashMap};

@@ -39,6 +39,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("code_execution.toml", include_str!("../../../rules/code_execution.toml")),
     ("credential_store_read.toml", include_str!("../../../rules/credential_store_read.toml")),
     ("credential_stuffing.toml", include_str!("../../../rules/credential_stuffing.toml")),
+    ("credential_stuffing_foothold.toml", include_str!("../../../rules/credential_stuffing_foothold.toml")),
     ("credential_stuffing_success.toml", include_str!("../../../rules/credential_stuffing_success.toml")),
     ("denied_burst.toml", include_str!("../../../rules/denied_burst.toml")),
     ("denied_probing.toml", include_str!("../../../rules/denied_probing.toml")),
