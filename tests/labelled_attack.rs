@@ -4,7 +4,7 @@
 mod support;
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ fn the_stolen_role_is_found_at_its_first_calls_and_nobody_else_is_accused() {
 }
 
 /// Times at which the stolen role was used, in the form of alerts.
-fn stolen_calls(recording: &PathBuf) -> Vec<String> {
+fn stolen_calls(recording: &Path) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_tokenwatch"))
         .args(["decode", "--json", "--format", "aws-cloudtrail", recording.to_str().unwrap()])
         .output()

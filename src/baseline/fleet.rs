@@ -35,7 +35,7 @@ const AGES: [u16; 8] = [1, 2, 3, 5, 9, 16, 30, u16::MAX];
 const BINS: usize = 21;
 
 /// Thresholds (ln c) at budgets of 1, 3 and 10 false alerts per 1000 token-days.
-const THRESHOLDS: [(f64, f64); 4] = [(0.3, 5.2), (1.0, 4.2), (3.0, 2.7), (10.0, 1.8)];
+const THRESHOLDS: [(f64, f64); 4] = [(0.3, 5.5), (1.0, 4.5), (3.0, 3.0), (10.0, 1.8)];
 
 /// Closed days whose scores set the threshold.
 const DAYS: usize = 21;
@@ -45,8 +45,8 @@ const TAIL: (f64, f64) = (0.01, 0.03);
 const ENOUGH: f64 = 80.0;
 /// Mean excess of the tail over its begin, in nats, where little of it is seen, and its bounds: where the likelihood ratio keeps what it
 /// promises, it is near 1.
-const EXCESS: f64 = 0.95;
-const EXCESSES: (f64, f64) = (0.55, 1.3);
+const EXCESS: f64 = 1.1;
+const EXCESSES: (f64, f64) = (0.6, 1.4);
 /// Scores are counted in bins of a quarter nat from -8 up.
 const SCORES: usize = 128;
 const LOWEST: f64 = -8.0;
@@ -327,8 +327,8 @@ mod tests {
     #[test]
     fn thresholds_follow_the_budget_and_stay_below_the_guarantee() {
         let fleet = Fleet::default();
-        assert!((fleet.threshold(1.0) - 4.2).abs() < 1e-9);
-        assert!((fleet.threshold(3.0) - 2.7).abs() < 1e-9);
+        assert!((fleet.threshold(1.0) - 4.5).abs() < 1e-9);
+        assert!((fleet.threshold(3.0) - 3.0).abs() < 1e-9);
         assert!(fleet.threshold(10.0) < fleet.threshold(3.0) && fleet.threshold(0.3) > 5.0);
         let mut fleet = Fleet::default();
         for day in 1..40 {
@@ -369,7 +369,7 @@ mod tests {
             // As the shipped thresholds expect, quieter, and noisier.
             for from in [-3.8, -4.6, -3.0] {
                 let (realised, _) = closed(from, 0, budget);
-                assert!((0.7..=1.3).contains(&(realised / budget)), "{realised} for {budget} from {from}");
+                assert!((0.7..=1.4).contains(&(realised / budget)), "{realised} for {budget} from {from}");
             }
             let moved = closed(-3.8, 10, budget).1 - closed(-3.8, 0, budget).1;
             assert!(moved.abs() < 0.6, "attacks that are found hardly move the threshold: {moved}");

@@ -346,6 +346,3 @@ pub static DETECTORS: [Detector; FEATURES] = [
     concurrent::CONCURRENT_USE,
     dormant::DORMANT,
 ];
-
-#[cfg(test)]
-mod tests;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Settings;
+use super::Engine;
 use crate::baseline::unit::Feature as F;
-use crate::engine::Engine;
+use crate::detect::Settings;
 use crate::event::{Kind, Operation, Outcome, Time};
 use crate::observation::{Evidence, Network, Observation, Scope, Violations};
 use crate::position::Partition;
