@@ -43,8 +43,10 @@ pub fn judge_places(
     let mut of_the_token = false;
     for hit in &seen.rules {
         let Some((rule, step)) = rule_of(settings, *hit).filter(|(rule, _)| rule.per != Per::Token) else { continue };
-        // Ordinary events are steps that nothing has come before, and take nothing back.
-        if hit.step > 0 && !places.waiting(seen.time) || hit.back && places.is_empty() {
+        // Ordinary events are steps that nothing has come before, and take nothing back. What is taken back does not depend on the waiting: that is
+        // only known roughly after a restart.
+        let nothing_to_do = if hit.back { places.is_empty() } else { hit.step > 0 && !places.waiting(seen.time) };
+        if nothing_to_do {
             continue;
         }
         // Who only says who he is does nothing in that name, but try it.
