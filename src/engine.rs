@@ -79,10 +79,11 @@ impl Engine {
         self.slab.len()
     }
 
-    /// Tokens that still learn, and tokens that are judged by their baselines, each as of its own last event.
-    pub fn census(&self) -> (u64, u64) {
+    /// Tokens that still learn, tokens that are judged by their baselines, and those of them that are pinned, each as of its own last event.
+    pub fn census(&self) -> (u64, u64, u64) {
         let learning = self.slab.iter().filter(|(_, b)| !b.mature(b.last_seen, self.settings.learning)).count();
-        (learning as u64, (self.slab.len() - learning) as u64)
+        let pinned = self.slab.iter().filter(|(_, b)| b.pinned().is_some()).count();
+        (learning as u64, (self.slab.len() - learning) as u64, pinned as u64)
     }
 
     /// Every token with its baseline, in the order in which they were first seen.
@@ -95,11 +96,11 @@ impl Engine {
         self.slab.get(at as usize).map(|(_, baseline)| baseline)
     }
 
-    /// Changes a token's baseline by hand; `false` where there is none. The fleet's counts follow at the next start.
-    pub fn amend(&mut self, token: TokenId, change: &mut dyn FnMut(&mut Baseline)) -> bool {
+    /// Changes a token's baseline by hand; `false` where there is none. What it does not tell the fleet is counted again at the next start.
+    pub fn amend(&mut self, token: TokenId, change: &mut dyn FnMut(&mut Baseline, &mut Fleet)) -> bool {
         let Some(at) = self.index.get(&token).copied() else { return false };
         let Some((_, baseline)) = self.slab.get_mut(at as usize) else { return false };
-        change(baseline);
+        change(baseline, &mut self.fleet);
         self.mark(at);
         true
     }

@@ -12,6 +12,14 @@ impl TokenId {
     /// No token: under this id the store keeps what is known of all of them together.
     pub const FLEET: TokenId = TokenId(0);
 
+    /// No token: under this id the store keeps what was told of the inventory.
+    pub const INVENTORY: TokenId = TokenId(1);
+
+    /// Is it a token's id?
+    pub fn is_token(self) -> bool {
+        self != Self::FLEET && self != Self::INVENTORY
+    }
+
     pub fn of(name: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("tokenwatch token v1");
         hasher.update(name);

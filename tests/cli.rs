@@ -22,7 +22,14 @@ struct Outcome {
 }
 
 fn tokenwatch(folder: &Path, args: &[&str]) -> Outcome {
-    let output = Command::new(program()).current_dir(folder).args(args).stdin(Stdio::null()).output().expect("the program runs");
+    let output = Command::new(program())
+        .current_dir(folder)
+        .args(args)
+        .env("USER", "ada")
+        .env_remove("SUDO_USER")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let outcome = Outcome { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };
     assert!(!outcome.err.contains("panicked"), "{}", outcome.err);
@@ -130,7 +137,7 @@ fn with_config<'a>(args: &[&'a str]) -> Vec<&'a str> {
     args.iter().copied().chain(CONFIG).collect()
 }
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 23] = [
     &["run"],
     &["demo"],
     &["check"],
@@ -146,9 +153,12 @@ const COMMANDS: [&[&str]; 20] = [
     &["baseline"],
     &["baseline", "show"],
     &["baseline", "forget"],
+    &["baseline", "pin"],
+    &["baseline", "unpin"],
     &["alerts"],
     &["alerts", "list"],
     &["alerts", "show"],
+    &["alerts", "dismiss"],
     &["notify"],
     &["status"],
 ];
@@ -402,6 +412,70 @@ fn the_store_is_shown() {
         assert!(!outcome.out.contains('\u{1b}'), "colours without a terminal");
     }
     all.compare("store");
+}
+
+/// A copy of what the daemon left, to be changed.
+fn copy_of_watched() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copied = Command::new("cp").arg("-a").arg(format!("{}/.", WATCHED.daemon.folder.path().display())).arg(folder.path()).status();
+    assert!(copied.expect("cp runs").success());
+    folder
+}
+
+#[test]
+fn dismissals_and_pins_where_no_daemon_runs() {
+    let folder = copy_of_watched();
+    let at = folder.path();
+    let mut all = Transcript::of(at);
+    let listed = tokenwatch(at, &with_config(&["alerts", "list", "--json", "--token", "billing_svc"]));
+    let alert: Value = serde_json::from_str(listed.out.lines().next().expect("an alert")).expect("JSON");
+    let id = &alert["id"].as_str().expect("an id")[..8];
+    let excused = format!("alert {id}");
+    all.stand_ins.push((WATCHED.daemon.folder.path().display().to_string(), "WATCHED"));
+    let run = |all: &mut Transcript, calls: &[&[&str]]| {
+        for call in calls {
+            assert_eq!(
+                all.run(at, &with_config(call)).code,
+                if call.contains(&"nobody") || call.contains(&"zzzz") { 2 } else { 0 },
+                "{call:?}"
+            );
+        }
+    };
+    run(
+        &mut all,
+        &[&["alerts", "dismiss", id, "--reason", "the  new\u{1b}office"], &["alerts", "dismiss", id], &["alerts", "dismiss", "zzzz"]],
+    );
+    let shown = tokenwatch(at, &with_config(&["alerts", "show", "--json", id]));
+    let shown: Value = serde_json::from_str(&shown.out).expect("JSON");
+    let said = &shown["feedback"][0];
+    assert_eq!((said["kind"].as_str(), said["author"].as_str()), (Some("dismiss"), Some("ada")), "{shown}");
+    assert!(said["applied"].is_string(), "{shown}");
+    let time = said["time"].as_str().expect("a time")[..19].replace('T', " ");
+    all.stand_ins.push((time, "TIME"));
+    run(
+        &mut all,
+        &[
+            &["alerts", "list"],
+            &["alerts", "show", id],
+            &["baseline", "pin", "billing_svc"],
+            &["baseline", "pin", "billing_svc"],
+            &["baseline", "pin", "nobody"],
+            &["baseline", "show", "billing_svc"],
+            &["tokens", "list", "--finding", "unknown"],
+            &["tokens", "list", "--finding", "nobody"],
+            &["tokens", "show", "billing_svc"],
+            &["baseline", "unpin", "billing_svc"],
+            &["baseline", "unpin", "billing_svc"],
+            &["baseline", "forget", "billing_svc", &excused],
+        ],
+    );
+    assert!(!tokenwatch(at, &with_config(&["baseline", "show", "billing_svc"])).out.contains(&excused));
+    let long = "x".repeat(501);
+    let other = tokenwatch(at, &with_config(&["alerts", "list", "--json", "--token", "old_admin"]));
+    let other: Value = serde_json::from_str(other.out.lines().next().expect("an alert")).expect("JSON");
+    let refused = tokenwatch(at, &with_config(&["alerts", "dismiss", other["id"].as_str().expect("an id"), "--reason", &long]));
+    assert!(refused.code == 2 && refused.err.contains("write at most 500"), "{}", refused.err);
+    all.compare("operators");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use tokenwatch::config::{self, ChannelKind, Config, MailTls, SourceKind, Start};
+use tokenwatch::config::{self, ChannelKind, Checks, Config, MailTls, SourceKind, Start};
 use tokenwatch::severity::Severity;
 
 const FORMATS: &[&str] = &["postgres-csv", "postgres-json", "json"];
@@ -243,6 +243,56 @@ fn enforce_needs_a_secret() {
         "tokenwatch.toml:5:1: a responder in mode \"enforce\" needs \"secret_file\"; add secret_file = \"revoke.key\"; \
          the receiver could not tell our revocations from anybody else's",
     );
+}
+
+#[test]
+fn the_inventory_is_a_file_or_a_section() {
+    let checks = |text: &str| parse(text).unwrap_or_else(|problems| panic!("{problems:?}")).checks;
+    let days = |n: u64| Some(Duration::from_secs(n * 86_400));
+    assert!(!checks("").kept, "without an inventory nothing of it is reported");
+    for text in ["inventory = \"tokens.toml\"", "[inventory]\nfile = \"tokens.toml\"", "inventory = { file = \"tokens.toml\" }"] {
+        let config = parse(text).expect(text);
+        assert_eq!(config.inventory.as_deref(), Some(Path::new("/etc/tokenwatch/tokens.toml")));
+        assert_eq!((config.checks.kept, config.checks.idle, config.checks.repeat), (true, days(90), days(7)));
+        assert_eq!((config.checks.not_rotated, config.checks.shared), (None, Some(50)));
+    }
+    assert!(!checks("[inventory]\nfile = \"tokens.toml\"\nfindings = false\n").kept);
+    let given = checks(
+        "[inventory]\nunknown = false\nno_owner = false\nexpired = false\nnot_rotated = \"180d\"\nidle = \"off\"\nshared = \"off\"\nrepeat = \"30d\"\n",
+    );
+    let expected = Checks {
+        kept: true,
+        unknown: false,
+        no_owner: false,
+        expired: false,
+        not_rotated: days(180),
+        idle: None,
+        shared: None,
+        repeat: days(30),
+    };
+    assert_eq!(given, expected);
+    assert_eq!(checks("[inventory]\nidle = false\nrepeat = \"off\"\nshared = 9\n").shared, Some(9));
+}
+
+#[test]
+fn the_inventory_is_refused_in_clear_words() {
+    assert_eq!(
+        refused("[inventory]\nidle = \"90\"\nnot_rotated = \"1h\"\nrepeat = \"1d\"\nshared = 1\nno_ownr = true\nunknown = \"off\"\n"),
+        [
+            "tokenwatch.toml:2:8: idle: \"90\" is not a duration; write for example \"250ms\", \"15m\", \"24h\" or \"7d\", or \"off\"",
+            "tokenwatch.toml:3:15: not_rotated: \"1h\" is too short; write \"1d\" or longer, or \"off\"",
+            "tokenwatch.toml:4:10: repeat: \"1d\" is too short; write \"7d\" or longer, or \"off\"",
+            "tokenwatch.toml:5:10: \"shared\" must be from 2 to 512",
+            "tokenwatch.toml:6:1: unknown key \"no_ownr\"; did you mean \"no_owner\"?",
+            "tokenwatch.toml:7:11: \"unknown\" must be true or false, not text",
+        ]
+    );
+    refused_with(
+        "[inventory]\nshared = \"many\"\n",
+        "tokenwatch.toml:2:1: \"shared\" is a number of addresses; write for example shared = 50, or shared = \"off\"",
+    );
+    let both = refused("inventory = \"tokens.toml\"\n[inventory]\nidle = \"30d\"\n");
+    assert!(both[0].ends_with("write file = \"tokens.toml\" inside [inventory], in place of inventory = \"tokens.toml\""), "{both:?}");
 }
 
 #[test]

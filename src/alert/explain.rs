@@ -100,6 +100,7 @@ impl Explainer<'_> {
                 let then = if w.without < w.threshold { "; without it, no alert" } else { "" };
                 format!("{:.1} of a score of {:.1}; alerts begin at {:.1}{then}", w.score - w.without, w.score, w.threshold)
             }),
+            behaviour: found.keys.iter().map(|key| format!("{key:016x}")).collect(),
         }
     }
 

@@ -41,6 +41,7 @@ pub fn alert_of(gap: &Gap, now: Time) -> Alert {
         attack: vec!["T1070.002".to_owned()],
         advice: advice.to_owned(),
         weight: None,
+        behaviour: Vec::new(),
     };
     let token = format!("(log of {})", partition.source);
     let summary = format!("{token}: {observed}");

@@ -17,11 +17,17 @@ use crate::token::TokenId;
 /// Findings kept in one alert; the rest is counted.
 const MOST_FINDINGS: usize = 16;
 
+/// Fingerprints kept in one finding.
+const MOST_BEHAVIOUR: usize = 32;
+
 /// An alert that later findings of the token still join.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Open {
     pub alert: Alert,
     pub opened: Time,
+    /// When a finding last joined it.
+    #[serde(default)]
+    pub last: Time,
     /// Findings that found no room.
     pub dropped: u32,
 }
@@ -44,6 +50,15 @@ impl Grouper {
     /// Puts a stored open alert back.
     pub fn load(&mut self, token: TokenId, open: Open) {
         self.open.insert(token, open);
+    }
+
+    /// Closes the open alert of this id; what comes next opens another.
+    pub fn close(&mut self, token: TokenId, id: &str) -> Option<Open> {
+        if self.get(token)?.alert.id != id {
+            return None;
+        }
+        self.dirty.insert(token, ());
+        self.open.remove(&token)
     }
 
     pub fn get(&self, token: TokenId) -> Option<&Open> {
@@ -99,11 +114,12 @@ impl Grouper {
         match self.open.get_mut(&token) {
             None => {
                 let alert = open_alert(first, findings, explained, explainer, face(token));
-                self.open.insert(token, Open { alert: alert.clone(), opened: time, dropped: 0 });
+                self.open.insert(token, Open { alert: alert.clone(), opened: time, last: time, dropped: 0 });
                 Some(alert)
             }
             Some(open) => {
                 let before = open.alert.severity;
+                open.last = open.last.max(time);
                 for finding in explained {
                     join(open, finding);
                 }
@@ -181,6 +197,9 @@ fn join(open: &mut Open, finding: Finding) {
         if known.evidence.len() < 8 {
             known.evidence.extend(finding.evidence);
         }
+        let more = finding.behaviour.into_iter().filter(|key| !known.behaviour.contains(key));
+        let room = MOST_BEHAVIOUR.saturating_sub(known.behaviour.len());
+        known.behaviour.extend(more.take(room).collect::<Vec<_>>());
     } else if alert.findings.len() < MOST_FINDINGS {
         alert.findings.push(finding);
     } else {

@@ -10,6 +10,7 @@ pub use crate::severity::Severity;
 pub mod explain;
 pub mod gap;
 pub mod group;
+pub mod inventory;
 pub mod share;
 pub mod suppression;
 
@@ -55,6 +56,9 @@ pub struct Finding {
     /// What it adds to the score of findings that were weighed together, and whether they would have alerted without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
+    /// Fingerprints of what was done, as far as the baseline has no memory of it: a dismissal excuses them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behaviour: Vec<String>,
 }
 
 /// One alert as it leaves the process. A later revision has the same `id` and a higher severity.

@@ -133,6 +133,7 @@ pub fn alert_of(fall: &Fall, partition: &Partition, log: &str, offset: u64) -> A
                  or records that may be forged"
             .to_owned(),
         weight: None,
+        behaviour: Vec::new(),
     };
     let token = format!("(log of {})", partition.source);
     let summary = format!("{token}: only {observed}; {expected}");

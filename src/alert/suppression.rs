@@ -168,6 +168,7 @@ mod tests {
             fact: Fact::Unpopular,
             mode: Mode::Enforcing,
             attack: Default::default(),
+            keys: Default::default(),
             active_days: 9,
             first_seen: Time(0),
             weighed: None,

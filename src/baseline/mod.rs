@@ -9,6 +9,7 @@ use crate::event::{Kind, Operation, Outcome, Time};
 use crate::observation::{Network, Observation, Scope};
 use crate::token::WordId;
 
+pub mod care;
 pub mod fleet;
 pub mod network;
 pub mod places;
@@ -19,6 +20,7 @@ pub mod usual;
 pub mod volume;
 pub mod window;
 
+use care::Care;
 use fleet::{Fleet, Kindred, Schedule, Thing};
 use network::{Prefix, prefix_of};
 use recent::Recent;
@@ -128,15 +130,27 @@ impl RuleMemory {
     }
 }
 
-/// Notes a value, and tells the fleet when the token has adopted it or had to forget one.
-fn adopt<K: Copy + Eq, const N: usize>(
-    set: &mut Usual<K, N>,
-    key: K,
+/// How values are noted.
+#[derive(Clone, Copy)]
+struct Note {
     day: u16,
     quarantine: bool,
-    fleet: &mut Fleet,
-    thing: impl Fn(K) -> (Thing, u64),
-) {
+    pinned: bool,
+}
+
+impl Note {
+    /// In a full set there is no room for what a pinned baseline does not learn anyway.
+    fn fits<K: Copy + Eq, const N: usize>(self, set: &Usual<K, N>, key: K) -> bool {
+        !self.pinned || set.len() < usual::MOST || set.met(key)
+    }
+}
+
+/// Notes a value, and tells the fleet when the token has adopted it or had to forget one.
+fn adopt<K: Copy + Eq, const N: usize>(set: &mut Usual<K, N>, key: K, note: Note, fleet: &mut Fleet, thing: impl Fn(K) -> (Thing, u64)) {
+    if !note.fits(set, key) {
+        return;
+    }
+    let Note { day, quarantine, .. } = note;
     let report = quarantine && !set.known(key, day);
     let second = set.note(key, day, report, &mut |gone| {
         let (thing, key) = thing(gone);
@@ -183,6 +197,9 @@ pub struct Baseline {
     pub silence: u8,
     /// Until when a broken limit of the inventory counts as reported, in the order of the detector's table.
     pub policy_quiet: Option<Box<[Time; 6]>>,
+    /// What people have decided about it; stored behind the record, which stays readable without.
+    #[serde(skip)]
+    pub care: Option<Box<Care>>,
 }
 
 impl Baseline {
@@ -212,14 +229,15 @@ impl Baseline {
             silences: [0; 4],
             silence: 0,
             policy_quiet: None,
+            care: None,
         }
     }
 
-    /// Old enough to be judged by: `learning` microseconds since it was first seen, and used on two days where the learning
+    /// Old enough to be judged by, or pinned: `learning` microseconds since it was first seen, and used on two days where the learning
     /// period is longer than a day.
     pub fn mature(&self, now: Time, learning: i64) -> bool {
         let days_wanted = if learning > Time::DAY { 2 } else { 1 };
-        now.0.saturating_sub(self.first_seen.0) >= learning && self.active_days >= days_wanted
+        self.pinned().is_some() || now.0.saturating_sub(self.first_seen.0) >= learning && self.active_days >= days_wanted
     }
 
     /// Moves on to the day of `time`. Late events belong to the day that is open. `learning`: as in [`Baseline::mature`].
@@ -232,8 +250,11 @@ impl Baseline {
             let most = self.units.most();
             let kind = self.kind();
             let judged = self.mature(self.last_seen, learning);
-            self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));
-            fleet.close(kind, &most, judged);
+            // The days of a token that does not learn say nothing of those that do.
+            if self.pinned().is_none() {
+                self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));
+                fleet.close(kind, &most, judged);
+            }
             self.units.clear();
             self.volume.next_day();
             self.silence = u8::try_from(day.saturating_sub(self.day)).unwrap_or(u8::MAX);
@@ -245,6 +266,7 @@ impl Baseline {
             self.active_days = self.active_days.saturating_add(1);
             self.hours_today = 0;
             self.new_classes = 0;
+            self.recall();
         }
     }
 
@@ -273,28 +295,31 @@ impl Baseline {
     /// Takes one observation in. `quarantine`: what it shows for the first time today is not to be learned soon.
     pub fn learn(&mut self, seen: &Observation, quarantine: bool, fleet: &mut Fleet) {
         let day = day_of(seen.time).max(self.day);
+        let note = Note { day, quarantine, pinned: self.pinned().is_some() };
         self.last_seen = self.last_seen.max(seen.time);
         self.events = self.events.saturating_add(1);
         if let Some(network) = seen.network {
             let address = network::key(network);
             let prefix = prefix_of(network);
-            self.addresses.note(address, day, quarantine && !self.addresses.known(address, day), &mut |_| {});
-            adopt(&mut self.networks, prefix, day, quarantine, fleet, |prefix| (Thing::Network, prefix.short()));
+            if note.fits(&self.addresses, address) {
+                self.addresses.note(address, day, quarantine && !self.addresses.known(address, day), &mut |_| {});
+            }
+            adopt(&mut self.networks, prefix, note, fleet, |prefix| (Thing::Network, prefix.short()));
             self.recent.note(prefix, seen.time);
         }
         if let Some(client) = seen.client {
-            adopt(&mut self.clients, client, day, quarantine, fleet, |client| (Thing::Client, client.0));
+            adopt(&mut self.clients, client, note, fleet, |client| (Thing::Client, client.0));
         }
         // What was refused is not part of what a token does.
         if seen.kind == Kind::Query && seen.outcome != Outcome::Denied {
             for scope in &seen.scopes {
-                adopt(&mut self.scopes, scope_key(*scope), day, quarantine, fleet, |key| (Thing::Scope, short_scope(key)));
+                adopt(&mut self.scopes, scope_key(*scope), note, fleet, |key| (Thing::Scope, short_scope(key)));
             }
             if let Some(shape) = seen.shape {
-                adopt(&mut self.shapes, shape, day, quarantine, fleet, |shape| (Thing::Shape, shape.0));
+                adopt(&mut self.shapes, shape, note, fleet, |shape| (Thing::Shape, shape.0));
             }
             if let Some(skeleton) = seen.skeleton {
-                adopt(&mut self.skeletons, skeleton, day, quarantine, fleet, |skeleton| (Thing::Skeleton, skeleton.0));
+                adopt(&mut self.skeletons, skeleton, note, fleet, |skeleton| (Thing::Skeleton, skeleton.0));
             }
             if let Some(class) = class_of(seen)
                 && let Some(last) = self.classes.get_mut(class as usize)
@@ -332,6 +357,16 @@ impl Baseline {
                 fleet.adopt(Thing::Operation, class as u64);
             }
         }
+    }
+
+    /// Forgets the values that were not known on this day.
+    fn forget_after(&mut self, day: u16, fleet: &mut Fleet) {
+        self.addresses.keep_known(day, &mut |_| {});
+        self.networks.keep_known(day, &mut |prefix| fleet.abandon(Thing::Network, prefix.short()));
+        self.clients.keep_known(day, &mut |client| fleet.abandon(Thing::Client, client.0));
+        self.scopes.keep_known(day, &mut |key| fleet.abandon(Thing::Scope, short_scope(key)));
+        self.shapes.keep_known(day, &mut |shape| fleet.abandon(Thing::Shape, shape.0));
+        self.skeletons.keep_known(day, &mut |skeleton| fleet.abandon(Thing::Skeleton, skeleton.0));
     }
 
     /// Is this network one of the token's own (usual, not merely reported)?

@@ -23,15 +23,33 @@ pub struct Entry<K: Copy> {
     pub count: u16,
     pub first_day: u16,
     pub last_day: u16,
-    /// Day on which an alert reported this value as new; 0: never.
+    /// Day on which an alert reported this value as new; 0: never; [`ACCEPTED`].
     pub reported: u16,
 }
+
+/// In the place of the day of a report: a person has said that the value is usual.
+const ACCEPTED: u16 = u16::MAX;
 
 impl<K: Copy + Eq> Entry<K> {
     /// Is it this value?
     pub fn is(&self, key: K) -> bool {
         let own = self.key;
         own == key
+    }
+
+    /// A person has said that it is usual.
+    pub fn accepted(&self) -> bool {
+        self.reported == ACCEPTED
+    }
+
+    /// The day on which an alert named it as new, where one did and nobody has accepted it.
+    pub fn reported(&self) -> Option<u16> {
+        (self.reported != 0 && !self.accepted()).then_some(self.reported)
+    }
+
+    /// Was used before this day, or is accepted, and was used within the last 90 days.
+    pub fn known(&self, day: u16) -> bool {
+        (self.first_day < day || self.accepted()) && day.saturating_sub(self.last_day) <= EXPIRY_DAYS
     }
 }
 
@@ -73,19 +91,46 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
         match self.0.iter().find(|e| e.is(key)) {
             None => Standing::Novel,
             Some(e) if day.saturating_sub(e.last_day) > EXPIRY_DAYS => Standing::Novel,
-            Some(e) if e.reported != 0 && day.saturating_sub(e.reported) < QUARANTINE_DAYS => Standing::Reported,
+            Some(e) if e.reported().is_some_and(|reported| day.saturating_sub(reported) < QUARANTINE_DAYS) => Standing::Reported,
             Some(_) => Standing::Usual,
         }
     }
 
-    /// Was used before this day, and within the last 90 days.
+    /// Is it one of the known values ([`Entry::known`])?
     pub fn known(&self, key: K, day: u16) -> bool {
-        self.0.iter().any(|e| e.is(key) && e.first_day < day && day.saturating_sub(e.last_day) <= EXPIRY_DAYS)
+        self.0.iter().any(|e| e.is(key) && e.known(day))
     }
 
-    /// The day of the first use, where it is remembered.
+    /// The day of the first use, where it is remembered; 0 for what is accepted.
     pub fn first_day(&self, key: K) -> Option<u16> {
-        self.0.iter().find(|e| e.is(key)).map(|e| e.first_day)
+        self.0.iter().find(|e| e.is(key)).map(|e| if e.accepted() { 0 } else { e.first_day })
+    }
+
+    /// The day of the last use, where it is remembered.
+    pub fn last_day(&self, key: K) -> Option<u16> {
+        self.0.iter().find(|e| e.is(key)).map(|e| e.last_day)
+    }
+
+    /// Makes usual at once what was new, or reported as new, on one of these days; of a baseline that was pinned on the day `pinned` also what was
+    /// used then and has been new every day since.
+    pub fn accept(&mut self, days: &std::ops::RangeInclusive<u16>, pinned: Option<u16>) {
+        for e in self.0.iter_mut() {
+            let again = pinned.is_some_and(|pinned| e.first_day >= pinned) && e.first_day <= *days.end() && e.last_day >= *days.start();
+            if again || days.contains(&{ e.first_day }) || e.reported().is_some_and(|reported| days.contains(&reported)) {
+                e.reported = ACCEPTED;
+            }
+        }
+    }
+
+    /// Forgets what is not known on this day. `forgotten` is told of what had been used on several days.
+    pub fn keep_known(&mut self, day: u16, forgotten: &mut dyn FnMut(K)) {
+        self.0.retain(|e| {
+            let keep = e.first_day < day || e.accepted();
+            if !keep && e.last_day > e.first_day {
+                forgotten(e.key);
+            }
+            keep
+        });
     }
 
     /// Was ever used, today included, and is remembered.
@@ -96,7 +141,7 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
     /// The most used values of the days before this one, for explanations.
     pub fn top_before(&self, day: u16, most: usize) -> Vec<Entry<K>> {
         let mut all = self.top(usize::MAX);
-        all.retain(|e| e.first_day < day);
+        all.retain(|e| e.first_day < day || e.accepted());
         all.truncate(most);
         all
     }
@@ -138,7 +183,7 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
 
     /// The most used usual values, for explanations.
     pub fn top(&self, most: usize) -> Vec<Entry<K>> {
-        let mut all: Vec<Entry<K>> = self.0.iter().filter(|e| e.reported == 0).copied().collect();
+        let mut all: Vec<Entry<K>> = self.0.iter().filter(|e| e.reported().is_none()).copied().collect();
         all.sort_by_key(|e| std::cmp::Reverse((e.count, e.last_day)));
         all.truncate(most);
         all
@@ -173,6 +218,22 @@ mod tests {
         set.note(1, 10, false, &mut |_| {});
         assert_eq!(set.standing(1, 100), Standing::Usual);
         assert_eq!(set.standing(1, 101), Standing::Novel);
+    }
+
+    #[test]
+    fn an_accepted_value_is_usual_at_once_and_stays_so_while_it_is_used() {
+        let mut set: Usual<u64, 4> = Usual::default();
+        set.note(7, 100, true, &mut |_| {});
+        set.note(8, 99, false, &mut |_| {});
+        assert!(!set.known(7, 100));
+        set.accept(&(100..=100), None);
+        assert!(set.known(7, 100) && !set.known(8, 99));
+        assert_eq!((set.standing(7, 100), set.first_day(7)), (Standing::Usual, Some(0)));
+        for day in [100, 104, 190] {
+            set.note(7, day, false, &mut |_| {});
+            assert!(set.iter().any(|e| e.is(7) && e.accepted()), "day {day}");
+        }
+        assert!(!set.known(7, 281), "after ninety days without use it is new again");
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl<const DAYS: usize> Pace<DAYS> {
         self.busiest = 0;
     }
 
+    /// Goes back to the records of another, and keeps today's count.
+    fn recall(&mut self, other: &Self) {
+        (self.days, self.today, self.busiest) = (other.days, other.today, 0);
+    }
+
     /// The busiest of the last active days, to two digits; 0 where there were none.
     pub fn record(&self) -> u32 {
         self.days.iter().map(|day| day.to_f32()).fold(0.0, f32::max) as u32
@@ -83,6 +88,13 @@ impl Volume {
         self.hour.next_day();
         self.ten_minutes.next_day();
         self.rows.next_day();
+    }
+
+    /// Goes back to the records of another, and keeps today's counts.
+    pub fn recall(&mut self, other: &Volume) {
+        self.hour.recall(&other.hour);
+        self.ten_minutes.recall(&other.ten_minutes);
+        self.rows.recall(&other.rows);
     }
 }
 

@@ -1,22 +1,24 @@
-//! `tokenwatch alerts`: list them, and explain one.
+//! `tokenwatch alerts`: list them, explain one, dismiss one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::table::{Table, tint, width};
-use super::{ConfigArg, Failure};
+use super::{ConfigArg, Failure, order};
 use crate::alert::{Alert, Source};
 use crate::config::problem::suggest;
 use crate::identity::dictionary::Dictionary;
+use crate::runtime::feedback::is_report;
 use crate::runtime::judge::Judge;
 use crate::runtime::rulebook::Rulebook;
 use crate::severity::Severity;
-use crate::store::{AlertFilter, Store};
+use crate::store::{AlertFilter, FeedbackKind, FeedbackRow, NewFeedback, Store};
 use crate::token::TokenId;
 
-/// List and explain alerts.
+/// List, explain and dismiss alerts.
 #[derive(Debug, Subcommand)]
 pub enum Alerts {
     /// The latest alerts, newest first
@@ -25,6 +27,23 @@ pub enum Alerts {
     /// Everything about one alert: what was seen, what is usual, where it stands in the log, what to do
     #[command(after_help = "Example: tokenwatch alerts show 3f9a1c")]
     Show(Show),
+    /// Say that an alert was false: what it reported is usual for its token from now on
+    #[command(
+        after_help = "Works beside the running daemon. `tokenwatch baseline show` lists what was accepted, `baseline forget` takes it back.\n\nExample: tokenwatch alerts dismiss 3f9a1c --reason \"the new office\""
+    )]
+    Dismiss(Dismiss),
+}
+
+/// Which alert, and why.
+#[derive(Debug, Args)]
+pub struct Dismiss {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Its id, or the first characters of it
+    id: String,
+    /// Why it was false, for those who read it later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Which alerts.
@@ -71,6 +90,7 @@ pub fn run(command: Alerts) -> Result<(), Failure> {
     match command {
         Alerts::List(command) => list(&command),
         Alerts::Show(command) => show(&command),
+        Alerts::Dismiss(command) => dismiss(&command),
     }
 }
 
@@ -84,10 +104,11 @@ fn list(command: &List) -> Result<(), Failure> {
     })?;
     let filter =
         AlertFilter { token: command.token.clone(), min_severity: Some(min_severity), limit: command.limit, ..AlertFilter::default() };
-    let alerts = open_store(&command.config)?.alerts(&filter).map_err(|error| error.to_string())?;
+    let store = open_store(&command.config)?;
+    let alerts = store.alerts(&filter).map_err(|error| error.to_string())?;
     if command.json {
         for alert in &alerts {
-            print_json(alert)?;
+            print_json(alert, &feedback(&store, alert)?)?;
         }
         return Ok(());
     }
@@ -97,7 +118,11 @@ fn list(command: &List) -> Result<(), Failure> {
     }
     let mut table = Table::new(&["ID", "TIME", "SEVERITY", "TOKEN", "SUMMARY"]);
     for alert in &alerts {
-        table.severe(alert.severity, row(alert));
+        let mut row = row(alert);
+        if let (false, Some(summary)) = (feedback(&store, alert)?.is_empty(), row.last_mut()) {
+            summary.insert_str(0, "dismissed: ");
+        }
+        table.severe(alert.severity, row);
     }
     table.print();
     Ok(())
@@ -112,8 +137,20 @@ pub fn row(alert: &Alert) -> Vec<String> {
     vec![id, time, alert.severity.to_string(), alert.token.clone(), summary.to_owned()]
 }
 
-fn print_json(alert: &Alert) -> Result<(), Failure> {
-    let line = serde_json::to_string(alert).map_err(|error| error.to_string())?;
+/// What people have said of an alert.
+fn feedback(store: &Store, alert: &Alert) -> Result<Vec<FeedbackRow>, Failure> {
+    store.feedback_of(&alert.id).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn print_json(alert: &Alert, feedback: &[FeedbackRow]) -> Result<(), Failure> {
+    let mut line = serde_json::to_value(alert).map_err(|error| error.to_string())?;
+    let said = |row: &FeedbackRow| {
+        json!({ "kind": row.order.kind.name(), "time": row.time.to_string(), "author": row.order.author, "reason": row.order.reason,
+            "applied": row.applied.map(|time| time.to_string()) })
+    };
+    if let (Some(map), false) = (line.as_object_mut(), feedback.is_empty()) {
+        map.insert("feedback".to_owned(), feedback.iter().map(said).collect());
+    }
     super::say(&mut std::io::stdout().lock(), format_args!("{line}"))
 }
 
@@ -136,17 +173,14 @@ fn follow(path: &std::path::Path) -> Result<(), Failure> {
 
 fn show(command: &Show) -> Result<(), Failure> {
     let store = open_store(&command.config)?;
-    let revisions = store.alert(&command.id).map_err(|error| error.to_string())?;
-    let Some(alert) = revisions.last() else {
-        return Err(Failure::Usage(format!("no alert {}; see `tokenwatch alerts list`", command.id)));
-    };
+    let alert = &named(&store, &command.id)?;
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
     let dictionary = Arc::new(Dictionary::default());
     let mut judge = Judge::new(rulebook, dictionary.clone());
     super::tokens::read_store(&store, &mut judge, &dictionary).map_err(|error| error.to_string())?;
     let alert = &whole(&judge, alert);
     if command.json {
-        return print_json(alert);
+        return print_json(alert, &feedback(&store, alert)?);
     }
     print!("{}", explain(alert, width().min(120)));
     let deliveries = store.deliveries_of(&alert.id).map_err(|error| error.to_string())?;
@@ -165,7 +199,50 @@ fn show(command: &Show) -> Result<(), Failure> {
     for action in actions {
         println!("    {:<20}  {}: {}", action.responder, action.state.name(), action.reason);
     }
+    for row in feedback(&store, alert)? {
+        println!("\n  dismissed\n    {}", said(&row));
+    }
     Ok(())
+}
+
+/// The last revision of the alert with this id.
+fn named(store: &Store, id: &str) -> Result<Alert, Failure> {
+    let mut revisions = store.alert(id).map_err(|error| error.to_string())?;
+    revisions.pop().ok_or_else(|| Failure::Usage(format!("no alert {id}; see `tokenwatch alerts list`")))
+}
+
+/// `2026-11-30 09:15:02 by ada: the new office; not yet carried out`
+fn said(row: &FeedbackRow) -> String {
+    let time: String = row.time.to_string().chars().take(19).collect();
+    let author = row.order.author.as_ref().map(|author| format!(" by {author}")).unwrap_or_default();
+    let reason = row.order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{}{author}{reason}{}", time.replace('T', " "), if row.applied.is_none() { "; not yet carried out" } else { "" })
+}
+
+fn dismiss(command: &Dismiss) -> Result<(), Failure> {
+    let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
+    let store = open_store(&command.config)?;
+    let alert = named(&store, &command.id)?;
+    let out = &mut std::io::stdout().lock();
+    let id = alert.id.get(..8).unwrap_or(&alert.id);
+    if let Some(before) = feedback(&store, &alert)?.first() {
+        return super::say(out, format_args!("{id} was dismissed already: {}", said(before)));
+    }
+    drop(store);
+    let order = NewFeedback {
+        kind: FeedbackKind::Dismiss,
+        token: alert.token.clone(),
+        alert_id: Some(alert.id.clone()),
+        reason: order::reason(command.reason.as_deref())?,
+        author: order::author(),
+    };
+    let text = match (order::give(&rulebook, &order)?, is_report(&alert), alert.token.starts_with('(')) {
+        (false, ..) => order::WAITS.to_owned(),
+        (true, true, _) => "what it lists is not reported again".to_owned(),
+        (true, _, true) => "it is about no token, so there is nothing to learn from it".to_owned(),
+        (true, ..) => format!("what it reported is usual for {} from now on", alert.token),
+    };
+    super::say(out, format_args!("{id}: dismissed; {text}"))
 }
 
 /// The alert with what has joined it since it was sent; findings that do not raise the severity do so quietly.
@@ -201,7 +278,7 @@ pub fn explain(alert: &Alert, width: usize) -> String {
     if !alert.attack.is_empty() {
         facts.push(("ATT&CK", alert.attack.join(", ")));
     }
-    if !alert.tamper_proof {
+    if !alert.tamper_proof && !is_report(alert) {
         facts.push(("evidence", "from a log that clients can write into; check it before you act".to_owned()));
     }
     for (name, value) in facts {

@@ -1,10 +1,10 @@
-//! `tokenwatch baseline`: what is usual for a token, and how to have some of it forgotten.
+//! `tokenwatch baseline`: what is usual for a token, how to have some of it forgotten, and how to pin it.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::tokens::{inventory, load, named, read_store};
-use super::{ConfigArg, Failure, count, say};
+use super::{ConfigArg, Failure, count, order, say};
 use crate::alert::explain::Explainer;
 use crate::baseline::network::of_key;
 use crate::baseline::usual::{Entry, QUARANTINE_DAYS, Usual};
@@ -13,7 +13,7 @@ use crate::event::Time;
 use crate::identity::dictionary::Dictionary;
 use crate::runtime::judge::Judge;
 use crate::runtime::rulebook::Rulebook;
-use crate::store::{Epoch, Store};
+use crate::store::{Epoch, FeedbackKind, NewFeedback, Store};
 use crate::token::TokenId;
 
 /// What is usual for one token.
@@ -25,6 +25,23 @@ pub enum Command {
     /// Forget values, or all: they are new when they are seen again. The daemon must not be running
     #[command(after_help = "Example: tokenwatch baseline forget billing 203.0.113.0/24 \"select public.api_keys\"")]
     Forget(Forget),
+    /// Go on judging by the baseline as it is now, and learn nothing more
+    #[command(
+        after_help = "Works beside the running daemon. A dismissed alert still teaches a pinned baseline.\n\nExample: tokenwatch baseline pin billing"
+    )]
+    Pin(Pin),
+    /// Learn again; what the token has done since the pin is new when it is seen again
+    #[command(after_help = "Works beside the running daemon.\n\nExample: tokenwatch baseline unpin billing")]
+    Unpin(Pin),
+}
+
+/// Which token.
+#[derive(Debug, Args)]
+pub struct Pin {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Its name
+    token: String,
 }
 
 /// Which token.
@@ -46,10 +63,10 @@ pub struct Forget {
     config: ConfigArg,
     /// The token's name
     token: String,
-    /// Networks, addresses, clients and scopes as `baseline show` writes them
+    /// Networks, addresses, clients, scopes and dismissed alerts as `baseline show` writes them
     #[arg(value_name = "VALUE", required_unless_present = "all")]
     values: Vec<String>,
-    /// The whole baseline: the token learns anew
+    /// The whole baseline, with its pin and its dismissals: the token learns anew
     #[arg(long, conflicts_with = "values")]
     all: bool,
 }
@@ -58,6 +75,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Show(command) => show(&command),
         Command::Forget(command) => forget(&command),
+        Command::Pin(command) => pin(&command, FeedbackKind::Pin),
+        Command::Unpin(command) => pin(&command, FeedbackKind::Unpin),
     }
 }
 
@@ -70,28 +89,41 @@ struct Value {
     last_day: u16,
     /// The day from which on it counts as usual, where an alert named it.
     from: Option<u16>,
+    /// A person has said that it is usual.
+    accepted: bool,
+    /// First seen since the baseline was pinned, so that it is not judged by.
+    since_pin: bool,
 }
 
 fn values(baseline: &Baseline, dictionary: &Dictionary) -> Vec<Value> {
-    fn all<K: Copy + Eq, const N: usize>(out: &mut Vec<Value>, kind: &'static str, set: &Usual<K, N>, name: impl Fn(K) -> String) {
+    fn all<K: Copy + Eq, const N: usize>(
+        out: &mut Vec<Value>,
+        kind: &'static str,
+        pinned: Option<u16>,
+        set: &Usual<K, N>,
+        name: impl Fn(K) -> String,
+    ) {
         let value = |e: &Entry<K>| Value {
             kind,
             text: name(e.key),
             count: e.count,
             first_day: e.first_day,
             last_day: e.last_day,
-            from: (e.reported != 0).then(|| e.reported.saturating_add(QUARANTINE_DAYS)),
+            from: e.reported().map(|day| day.saturating_add(QUARANTINE_DAYS)),
+            accepted: e.accepted(),
+            since_pin: pinned.is_some_and(|pinned| !e.accepted() && e.first_day >= pinned),
         };
         let mut found: Vec<Value> = set.iter().map(value).collect();
         found.sort_by(|a, b| (b.count, &a.text).cmp(&(a.count, &b.text)));
         out.extend(found);
     }
     let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None, origins: None };
+    let pinned = baseline.pinned();
     let mut out = Vec::new();
-    all(&mut out, "network", &baseline.networks, |key| explainer.prefix(key));
-    all(&mut out, "address", &baseline.addresses, |key| explainer.network(of_key(key)));
-    all(&mut out, "client", &baseline.clients, |key| dictionary.word(key).to_string());
-    all(&mut out, "scope", &baseline.scopes, |key| explainer.scope(key));
+    all(&mut out, "network", pinned, &baseline.networks, |key| explainer.prefix(key));
+    all(&mut out, "address", pinned, &baseline.addresses, |key| explainer.network(of_key(key)));
+    all(&mut out, "client", pinned, &baseline.clients, |key| dictionary.word(key).to_string());
+    all(&mut out, "scope", pinned, &baseline.scopes, |key| explainer.scope(key));
     out
 }
 
@@ -109,10 +141,15 @@ fn show(command: &Show) -> Result<(), Failure> {
     };
     let values = values(baseline, &dictionary);
     if command.json {
-        for Value { kind, text, count, first_day, last_day, from } in values {
-            let from = from.map(day);
-            let value = json!({ "kind": kind, "value": text, "count": count, "first": day(first_day), "last": day(last_day), "alerted_until": from });
+        for Value { kind, text, count, first_day, last_day, from, accepted, since_pin } in values {
+            let value = json!({
+                "kind": kind, "value": text, "count": count, "first": day(first_day), "last": day(last_day), "alerted_until": from.map(day),
+                "accepted": accepted, "judged_by": !since_pin,
+            });
             say(out, format_args!("{value}"))?;
+        }
+        for (alert, count) in dismissals(baseline) {
+            say(out, format_args!("{}", json!({ "kind": "dismissed", "value": alert, "count": count })))?;
         }
         return Ok(());
     }
@@ -123,7 +160,12 @@ fn show(command: &Show) -> Result<(), Failure> {
             kind = value.kind;
             say(out, format_args!("  {kind}"))?;
         }
-        let alerted = value.from.map_or(String::new(), |from| format!(", alerted: usual from {}", day(from)));
+        let alerted = match (value.from, value.accepted, value.since_pin) {
+            (_, true, _) => ", accepted".to_owned(),
+            (_, _, true) => ", since the pin: not judged by".to_owned(),
+            (Some(from), ..) => format!(", alerted: usual from {}", day(from)),
+            _ => String::new(),
+        };
         say(
             out,
             format_args!("    {:<36} {:>6} x, {} to {}{alerted}", value.text, value.count, day(value.first_day), day(value.last_day)),
@@ -135,12 +177,62 @@ fn show(command: &Show) -> Result<(), Failure> {
     let rows = volume.rows.record().max(volume.rows.count);
     let rows = if rows > 0 { format!(", {rows} rows in an hour") } else { String::new() };
     say(out, format_args!("  busiest\n    {hour} queries in an hour, {ten} in ten minutes{rows}"))?;
-    say(out, format_args!("  statements\n    {} remembered", baseline.shapes.len()))
+    say(out, format_args!("  statements\n    {} remembered", baseline.shapes.len()))?;
+    let dismissals = dismissals(baseline);
+    if !dismissals.is_empty() {
+        say(out, format_args!("  dismissed"))?;
+    }
+    for (alert, excuses) in dismissals {
+        say(out, format_args!("    {alert:<36} {} excused", count(excuses, "act")))?;
+    }
+    Ok(())
+}
+
+/// Dismissed alerts with the number of acts that they excuse, the latest last.
+fn dismissals(baseline: &Baseline) -> Vec<(String, u64)> {
+    let mut found: Vec<(String, u64)> = Vec::new();
+    for excuse in baseline.care.iter().flat_map(|care| &care.excuses) {
+        let name = dismissed(excuse.alert);
+        match found.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => found.push((name, 1)),
+        }
+    }
+    found
+}
+
+/// `alert 3f9a1c02`
+fn dismissed(alert: u64) -> String {
+    format!("alert {:08x}", alert >> 32)
+}
+
+fn pin(command: &Pin, kind: FeedbackKind) -> Result<(), Failure> {
+    let (rulebook, judge, dictionary) = load(&command.config)?;
+    let lines = inventory(&rulebook, &judge, &dictionary);
+    let line = named(&lines, &command.token)?;
+    let Some(baseline) = &line.baseline else {
+        return Err(Failure::Usage(format!("{} was never used; there is nothing to pin", line.name)));
+    };
+    let (wanted, done) = match kind {
+        FeedbackKind::Pin => (true, "is pinned: it is judged by its baseline as it is, and learns nothing more"),
+        _ => (false, "learns again"),
+    };
+    let out = &mut std::io::stdout().lock();
+    if baseline.pinned().is_some() == wanted {
+        let state = baseline.pinned().map_or("not pinned".to_owned(), |since| format!("pinned since {}", day(since)));
+        return say(out, format_args!("{} is {state}; nothing to do", line.name));
+    }
+    let order = NewFeedback { kind, token: line.name.clone(), alert_id: None, reason: None, author: order::author() };
+    let carried_out = order::give(&rulebook, &order)?;
+    if carried_out { say(out, format_args!("{} {done}", line.name)) } else { say(out, format_args!("{}: {}", line.name, order::WAITS)) }
 }
 
 /// How long it still learns.
 fn learning(rulebook: &Rulebook, baseline: &Baseline) -> String {
     let days = count(u64::from(baseline.active_days), "active day");
+    if let Some(since) = baseline.pinned() {
+        return format!("pinned since {}, {days}", day(since));
+    }
     if baseline.mature(baseline.last_seen, rulebook.settings.learning) {
         return format!("watched, {days}");
     }
@@ -192,6 +284,10 @@ fn forget_value(baseline: &mut Baseline, value: &str, dictionary: &Dictionary) -
     fn one<K: Copy + Eq, const N: usize>(set: &mut Usual<K, N>, is: impl Fn(K) -> bool) -> bool {
         let key = set.iter().map(|e| e.key).find(|key| is(*key));
         key.is_some_and(|key| set.forget(key))
+    }
+    let excused = baseline.care.iter().flat_map(|care| &care.excuses).map(|excuse| excuse.alert).find(|alert| dismissed(*alert) == value);
+    if let Some(alert) = excused {
+        return baseline.take_back(alert);
     }
     let explainer = Explainer { dictionary, rules: &[], declared: &|_, _| None, origins: None };
     one(&mut baseline.networks, |key| explainer.prefix(key) == value)

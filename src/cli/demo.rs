@@ -19,6 +19,7 @@ use crate::notifier::{Message, text};
 use crate::response::action::Request;
 use crate::response::{ActionState, NewAction};
 use crate::runtime::consequences::responses;
+use crate::runtime::feedback::is_report;
 use crate::runtime::intake::Reading;
 use crate::runtime::judge::Judge;
 use crate::runtime::replay::{Replayer, Summary};
@@ -185,7 +186,10 @@ fn learn(out: &mut dyn Write, rulebook: &Arc<Rulebook>, dir: &Path, store: &mut 
     let replayer = open(rulebook, dir, BEFORE)?;
     let dictionary = replayer.dictionary().clone();
     let bar = replay::progress_bar(&replayer);
-    let (summary, mut judge) = replayer.run_keeping(2, &mut |_| {}, &mut |read| bar.set_position(read));
+    // What the inventory has to say is in the table below.
+    let mut alerts = 0;
+    let (summary, mut judge) =
+        replayer.run_keeping(2, &mut |alert| alerts += u64::from(!is_report(alert)), &mut |read| bar.set_position(read));
     bar.finish_and_clear();
     remember(store, &dictionary, &mut judge)?;
     let tokens = summary.tokens;
@@ -194,7 +198,7 @@ fn learn(out: &mut dyn Write, rulebook: &Arc<Rulebook>, dir: &Path, store: &mut 
         format_args!(
             "{}: the baselines of {tokens} tokens are in the store; {} raised meanwhile",
             counts(&summary),
-            counted(summary.alerts, "alert")
+            counted(alerts, "alert")
         ),
     )
 }

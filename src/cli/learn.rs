@@ -49,6 +49,8 @@ pub fn run(command: Learn) -> Result<(), Failure> {
         &mut |read| bar.set_position(read),
     );
     bar.finish_and_clear();
+    // Nothing of this is sent: the daemon tells it again.
+    judge.untell();
     let news = dictionary.take_new();
     let mut records = judge.take_dirty();
     let learned = records.iter().filter(|(token, record)| is_token(*token, record)).count();

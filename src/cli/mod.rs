@@ -16,6 +16,7 @@ pub mod demo;
 pub mod formats;
 pub mod learn;
 pub mod notify;
+pub mod order;
 pub mod privilege;
 pub mod replay;
 pub mod run;
@@ -68,10 +69,10 @@ pub enum Command {
     /// The tokens that were seen or declared
     #[command(subcommand, after_help = "Example: tokenwatch tokens list")]
     Tokens(tokens::Tokens),
-    /// What is usual for a token, and how to have it forgotten
+    /// What is usual for a token: look at it, have it forgotten, pin it
     #[command(subcommand, after_help = "Example: tokenwatch baseline show billing")]
     Baseline(baseline::Command),
-    /// The alerts that were raised
+    /// The alerts that were raised, and how to dismiss one
     #[command(subcommand, after_help = "Example: tokenwatch alerts list --min-severity high")]
     Alerts(alerts::Alerts),
     /// Try the notification channels

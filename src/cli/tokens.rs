@@ -9,18 +9,19 @@ use super::{ConfigArg, Failure, count};
 use crate::alert::explain::Explainer;
 use crate::baseline::network::of_key;
 use crate::baseline::{Baseline, scope_object, scope_operation};
+use crate::clock::{Clock, System};
 use crate::detect::Mode;
+use crate::identity::condition::{Condition, Conditions, Moment};
 use crate::identity::dictionary::Dictionary;
 use crate::runtime::judge::Judge;
 use crate::runtime::rulebook::Rulebook;
 use crate::store::Store;
-use crate::token::TokenId;
 
 /// The inventory of tokens: declared and seen.
 #[derive(Debug, Subcommand)]
 pub enum Tokens {
     /// All tokens: declared, seen, or both
-    #[command(after_help = "Example: tokenwatch tokens list")]
+    #[command(after_help = "Example: tokenwatch tokens list --finding unknown")]
     List(List),
     /// What is usual for one token
     #[command(after_help = "Example: tokenwatch tokens show billing")]
@@ -49,6 +50,9 @@ pub struct LeastPrivilege {
 pub struct List {
     #[command(flatten)]
     config: ConfigArg,
+    /// Only tokens with this finding, such as unknown, no_owner or idle
+    #[arg(long, value_name = "NAME")]
+    finding: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -72,13 +76,23 @@ pub struct Line {
     pub declared: bool,
     pub owner: Option<String>,
     pub baseline: Option<Baseline>,
+    /// What is wrong with it, as of the last event.
+    pub findings: Conditions,
+}
+
+impl Line {
+    fn findings(&self) -> Vec<&'static str> {
+        self.findings.iter().map(Condition::name).collect()
+    }
 }
 
 pub fn run(command: Tokens) -> Result<(), Failure> {
     match command {
         Tokens::List(command) => {
+            let wanted = command.finding.as_deref().map(Condition::parse).transpose()?;
             let (rulebook, judge, dictionary) = load(&command.config)?;
-            let lines = inventory(&rulebook, &judge, &dictionary);
+            let mut lines = inventory(&rulebook, &judge, &dictionary);
+            lines.retain(|line| wanted.is_none_or(|condition| line.findings.contains(condition)));
             if command.json {
                 for line in &lines {
                     super::say(&mut std::io::stdout().lock(), format_args!("{}", as_json(line, &judge, &dictionary)))?;
@@ -153,18 +167,23 @@ pub fn read_store(store: &Store, judge: &mut Judge, dictionary: &Dictionary) -> 
 
 /// Declared tokens joined with those that were seen, by name.
 pub fn inventory(rulebook: &Rulebook, judge: &Judge, dictionary: &Dictionary) -> Vec<Line> {
+    let stock = judge.stock();
+    let now = || System::default().now();
+    let moment = stock.moment().unwrap_or_else(|| Moment { since: now(), now: now() });
     let mut lines: Vec<Line> = judge
         .engine()
         .baselines()
         .map(|(id, baseline)| {
             let name = dictionary.token(id).to_string();
             let entry = rulebook.inventory.by_name(&name).and_then(|at| rulebook.inventory.get(at));
-            Line { declared: entry.is_some(), owner: entry.and_then(|e| e.owner.clone()), name, baseline: Some(baseline.clone()) }
+            let (declared, owner, findings) = (entry.is_some(), entry.and_then(|e| e.owner.clone()), stock.conditions(id, moment));
+            Line { name, declared, owner, baseline: Some(baseline.clone()), findings }
         })
         .collect();
-    for entry in rulebook.inventory.entries() {
-        if judge.engine().get(TokenId::of(entry.name.as_bytes())).is_none() {
-            lines.push(Line { name: entry.name.clone(), declared: true, owner: entry.owner.clone(), baseline: None });
+    for (id, entry) in rulebook.declared_tokens() {
+        if judge.engine().get(id).is_none() {
+            let findings = stock.conditions(id, moment);
+            lines.push(Line { name: entry.name.clone(), declared: true, owner: entry.owner.clone(), baseline: None, findings });
         }
     }
     lines.sort_by(|a, b| a.name.cmp(&b.name));
@@ -173,7 +192,12 @@ pub fn inventory(rulebook: &Rulebook, judge: &Judge, dictionary: &Dictionary) ->
 
 /// The inventory as a table; what is likely to be cut off stands last.
 pub fn table(lines: &[Line], judge: &Judge, dictionary: &Dictionary) -> Table {
-    let mut table = Table::new(&["TOKEN", "OWNER", "STATE", "LAST USED", "NETWORKS", "USES"]);
+    let found = lines.iter().any(|line| !line.findings.is_empty());
+    let mut head = vec!["TOKEN", "OWNER", "STATE", "LAST USED", "NETWORKS", "USES"];
+    if found {
+        head.insert(3, "FINDINGS");
+    }
+    let mut table = Table::new(&head);
     let explainer = explainer(dictionary);
     for line in lines {
         let mut cells = vec![line.name.clone(), line.owner.clone().unwrap_or_else(|| "-".to_owned())];
@@ -190,6 +214,9 @@ pub fn table(lines: &[Line], judge: &Judge, dictionary: &Dictionary) -> Table {
                 ]);
             }
         }
+        if found {
+            cells.insert(3, if line.findings.is_empty() { "-".to_owned() } else { line.findings().join(", ") });
+        }
         table.row(cells);
     }
     table
@@ -197,6 +224,7 @@ pub fn table(lines: &[Line], judge: &Judge, dictionary: &Dictionary) -> Table {
 
 fn state(judge: &Judge, baseline: &Baseline) -> &'static str {
     match judge.engine().mode(baseline, baseline.last_seen) {
+        _ if baseline.pinned().is_some() => "pinned",
         Mode::Learning => "learning",
         Mode::Enforcing => "watched",
     }
@@ -216,6 +244,9 @@ fn explainer(dictionary: &Dictionary) -> Explainer<'_> {
 fn describe(line: &Line, judge: &Judge, dictionary: &Dictionary) -> String {
     let mut out = format!("{}\n  owner     {}\n", line.name, line.owner.as_deref().unwrap_or("nobody; add it to the inventory"));
     out.push_str(&format!("  declared  {}\n", if line.declared { "yes" } else { "no" }));
+    if !line.findings.is_empty() {
+        out.push_str(&format!("  findings  {}\n", line.findings().join(", ")));
+    }
     let Some(b) = &line.baseline else {
         out.push_str("  used      never\n");
         return out;
@@ -245,9 +276,10 @@ fn describe(line: &Line, judge: &Judge, dictionary: &Dictionary) -> String {
 
 fn as_json(line: &Line, judge: &Judge, dictionary: &Dictionary) -> serde_json::Value {
     let explainer = explainer(dictionary);
-    let mut value = json!({ "token": line.name, "declared": line.declared, "owner": line.owner });
+    let mut value = json!({ "token": line.name, "declared": line.declared, "owner": line.owner, "findings": line.findings() });
     if let (Some(b), Some(map)) = (&line.baseline, value.as_object_mut()) {
         map.insert("mode".into(), json!(judge.engine().mode(b, b.last_seen)));
+        map.insert("pinned".into(), json!(b.pinned().is_some()));
         map.insert("events".into(), json!(b.events));
         map.insert("active_days".into(), json!(b.active_days));
         map.insert("first_seen".into(), json!(b.first_seen.to_string()));

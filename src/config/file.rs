@@ -218,6 +218,20 @@ impl<'a> Section<'a> {
         None
     }
 
+    /// The key is there and its value is text.
+    pub fn is_text(&self, key: &'static str) -> bool {
+        matches!(self.value(key).map(Spanned::get_ref), Some(DeValue::String(_)))
+    }
+
+    /// The key is switched off: `"off"`, or false.
+    pub fn is_off(&self, key: &'static str) -> bool {
+        match self.value(key).map(Spanned::get_ref) {
+            Some(DeValue::String(text)) => text == "off",
+            Some(DeValue::Boolean(on)) => !on,
+            _ => false,
+        }
+    }
+
     /// A list of texts; absent is empty.
     pub fn texts(&self, key: &'static str) -> Vec<Spot<&'a str>> {
         let Some(value) = self.value(key) else { return Vec::new() };

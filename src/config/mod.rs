@@ -1,6 +1,6 @@
 //! Configuration: `file.rs` as written, `resolve.rs` validated with no options left, `problem.rs` what is wrong and where,
-//! `secret.rs` secrets from files and systemd credentials, `value.rs` durations, networks and the like, `input.rs` and
-//! `output.rs` the sections about sources and about channels and responders.
+//! `secret.rs` secrets from files and systemd credentials, `value.rs` durations, networks and the like, `input.rs`,
+//! `output.rs` and `inventory.rs` the sections about sources, about channels and responders, and about the inventory.
 //!
 //! **Adding a key = one line where its section is read.** Keys that nobody reads are reported by themselves.
 
@@ -18,6 +18,7 @@ use crate::severity::Severity;
 #[derive(Debug, Clone)]
 pub struct Config {
     pub inventory: Option<PathBuf>,
+    pub checks: Checks,
     pub rules: Option<PathBuf>,
     pub state_dir: PathBuf,
     pub detect: Detect,
@@ -38,6 +39,23 @@ pub struct Detect {
     pub group_window: Duration,
     /// MMDB files that say where addresses come from; of two that know, the first is believed.
     pub mmdb: Vec<PathBuf>,
+}
+
+/// What is reported of the inventory itself: tokens that nobody declared, owns, uses or rotates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checks {
+    /// Somebody keeps an inventory, and wants to hear of it. Otherwise nothing is reported.
+    pub kept: bool,
+    pub unknown: bool,
+    pub no_owner: bool,
+    pub expired: bool,
+    /// Period of tokens that declare none. `None`: only declared periods count.
+    pub not_rotated: Option<Duration>,
+    pub idle: Option<Duration>,
+    /// Addresses within seven days that are many.
+    pub shared: Option<u32>,
+    /// What still holds is said again after this long, on a Monday. `None`: never.
+    pub repeat: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -230,6 +248,7 @@ pub struct Suppression {
 pub mod file;
 pub mod glob;
 mod input;
+mod inventory;
 pub mod networks;
 mod output;
 pub mod problem;

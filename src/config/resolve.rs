@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::file::{self, Section};
 use super::problem::Problem;
 use super::secret::{Places, Secret};
-use super::{Config, Detect, input, output, value};
+use super::{Checks, Config, Detect, input, inventory, output, value};
 
 /// Reads and checks a configuration file. `known_formats` are the names that `format = ` may have.
 pub fn load(path: &Path, known_formats: &[&str]) -> Result<Config, Vec<Problem>> {
@@ -27,7 +27,8 @@ pub fn named_files(path: &Path) -> Config {
     let files = table.get("detect").and_then(|detect| detect.get("mmdb")).and_then(toml::Value::as_array);
     let mmdb = files.into_iter().flatten().filter_map(toml::Value::as_str).map(|name| dir.join(name)).collect();
     let detect = Detect { mmdb, ..Detect::default() };
-    Config { inventory: named("inventory"), rules: named("rules"), detect, ..Config::default() }
+    let inside = table.get("inventory").and_then(|section| section.get("file")).and_then(toml::Value::as_str).map(|name| dir.join(name));
+    Config { inventory: named("inventory").or(inside), rules: named("rules"), detect, ..Config::default() }
 }
 
 /// As [`load`], from text. Problems name `path`; relative paths are taken from `dir`.
@@ -35,8 +36,10 @@ pub fn parse(text: &str, path: &str, dir: &Path, known_formats: &[&str]) -> Resu
     let base = Base { dir, places: Places::beside(dir), known_formats };
     file::read(path, text, |top| {
         let defaults = Config::default();
+        let (inventory, checks) = inventory::read(top, dir);
         Config {
-            inventory: top.text("inventory").map(|p| dir.join(p.value)),
+            inventory,
+            checks,
             rules: top.text("rules").map(|p| dir.join(p.value)),
             state_dir: top.inside("state", |s| s.text("dir").map(|p| dir.join(p.value))).flatten().unwrap_or(defaults.state_dir),
             detect: top.inside("detect", |s| detect(s, dir)).unwrap_or(defaults.detect),
@@ -46,6 +49,10 @@ pub fn parse(text: &str, path: &str, dir: &Path, known_formats: &[&str]) -> Resu
             suppressions: output::suppressions(top),
             http: top.inside("http", |s| s.parsed("listen", value::listen)).flatten(),
         }
+    })
+    .map_err(|mut problems| {
+        problems.iter_mut().for_each(|problem| inventory::advise(problem, text));
+        problems
     })
 }
 
@@ -80,6 +87,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             inventory: None,
+            checks: Checks::default(),
             rules: None,
             state_dir: "/var/lib/tokenwatch".into(),
             detect: Detect::default(),

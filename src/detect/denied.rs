@@ -1,6 +1,6 @@
 //! Objects that the token was refused.
 
-use super::{Case, Detector, Fact, Finding};
+use super::{Case, Detector, Fact, Finding, excuse};
 use crate::baseline::unit::{MOST_DENIED, Unit};
 use crate::event::{Kind, Outcome};
 use crate::severity::Severity;
@@ -10,7 +10,8 @@ pub const DENIED: Detector = Detector { name: "denied", about: "objects that the
 fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if case.seen.kind == Kind::Denied || case.seen.kind == Kind::Query && case.seen.outcome == Outcome::Denied {
         for scope in &case.seen.scopes {
-            if unit.denied.len() < MOST_DENIED && !unit.denied.contains(&scope.object) {
+            let excused = case.baseline.excuses(excuse::denied(scope.object));
+            if unit.denied.len() < MOST_DENIED && !unit.denied.contains(&scope.object) && !excused {
                 unit.denied.push(scope.object);
             }
         }

@@ -15,7 +15,7 @@ const MOST_USUAL_HOURS: u32 = 16;
 const LEAST_DAYS: u16 = 5;
 
 /// Hours of the day on which the token was used before, a bit each.
-fn usual(baseline: &Baseline) -> u32 {
+pub(super) fn usual(baseline: &Baseline) -> u32 {
     // Hours of today are counted already: they are not what was usual before.
     let today = baseline.hours_today;
     let days = |at: usize, days: u8| days.saturating_sub(u8::from(today & (1 << at) != 0));

@@ -16,7 +16,7 @@ use crate::baseline::fleet::Fleet;
 use crate::baseline::network::Prefix;
 use crate::baseline::places::Place;
 use crate::baseline::unit::{FEATURES, Unit};
-use crate::baseline::usual::Entry;
+use crate::baseline::usual::{Entry, Usual};
 use crate::baseline::{Baseline, Class};
 use crate::event::{Operation, Time};
 use crate::identity::origin::Origins;
@@ -28,6 +28,7 @@ pub mod client;
 pub mod concurrent;
 pub mod denied;
 pub mod dormant;
+pub mod excuse;
 pub mod hours;
 pub mod network;
 pub mod policy;
@@ -233,6 +234,8 @@ pub struct Finding {
     pub attack: SmallVec<[Cow<'static, str>; 1]>,
     /// How it was weighed; `None` where it is forbidden outright.
     pub weighed: Option<Weighed>,
+    /// Fingerprints of the behaviour that the sets of usual values do not hold, for those who dismiss it ([`excuse`]).
+    pub keys: SmallVec<[u64; 2]>,
     /// Active days behind the judgement.
     pub active_days: u16,
     pub first_seen: Time,
@@ -274,6 +277,7 @@ impl Case<'_> {
             mode: self.mode,
             attack: SmallVec::new(),
             weighed: None,
+            keys: SmallVec::new(),
             active_days: self.baseline.active_days,
             first_seen: self.baseline.first_seen,
             seen: self.seen.clone(),
@@ -285,15 +289,35 @@ impl Case<'_> {
         self.mode == Mode::Enforcing && self.seen.acting
     }
 
-    /// Day of the observation as the baseline counts days: what was first used before it is known. Where a token is judged on its first day already
+    /// Day of the observation as the baseline counts days: what was first used before it is known; of a pinned baseline the day of the pin. Where a token is judged on its first day already
     /// (a short learning period), all that it has used until now is known.
     pub fn day(&self) -> u16 {
-        let day = crate::baseline::day_of(self.seen.time).max(self.baseline.day);
-        if self.baseline.active_days <= 1 { day.saturating_add(1) } else { day }
+        match self.baseline.pinned() {
+            Some(pinned) => pinned,
+            None if self.baseline.active_days <= 1 => self.today().saturating_add(1),
+            None => self.today(),
+        }
+    }
+
+    fn today(&self) -> u16 {
+        crate::baseline::day_of(self.seen.time).max(self.baseline.day)
+    }
+
+    /// Was it ever used, today included? What a pinned baseline does not know has to be new again every day.
+    pub fn met<K: Copy + Eq, const N: usize>(&self, set: &Usual<K, N>, key: K) -> bool {
+        match self.baseline.pinned() {
+            None => set.met(key),
+            Some(pinned) => set.known(key, pinned) || set.last_day(key) == Some(self.today()),
+        }
     }
 }
 
 impl Finding {
+    pub fn with_keys(mut self, keys: impl IntoIterator<Item = u64>) -> Self {
+        self.keys = keys.into_iter().collect();
+        self
+    }
+
     pub fn with_attack(mut self, ids: &[&'static str]) -> Self {
         self.attack = ids.iter().map(|id| Cow::Borrowed(*id)).collect();
         self

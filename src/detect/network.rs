@@ -82,8 +82,8 @@ const YOUNG: u16 = 14;
 /// The network is known, and old enough or used as ever.
 pub(super) fn trusted(case: &Case<'_>, unit: &Unit, prefix: Prefix) -> bool {
     let (known, day) = (&case.baseline.networks, case.day());
-    let young =
-        known.first_day(prefix).is_some_and(|first| day < first.saturating_add(YOUNG) && first > day_of(case.baseline.first_seen) + 1);
+    let young = case.baseline.pinned().is_none()
+        && known.first_day(prefix).is_some_and(|first| day < first.saturating_add(YOUNG) && first > day_of(case.baseline.first_seen) + 1);
     let level = |feature: Feature| unit.levels.get(feature as usize).copied().unwrap_or_default();
     let strange = level(Feature::Scope) >= 2 || level(Feature::Operation) >= 3 || level(Feature::Shape) >= 2 || level(Feature::Volume) >= 3;
     known.known(prefix, day) && !(young && strange)

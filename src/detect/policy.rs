@@ -1,6 +1,6 @@
 //! Declared limits of the inventory: they need no learning, and they are outside the budget of false alerts.
 
-use super::{Case, Fact, Finding};
+use super::{Case, Fact, Finding, excuse};
 use crate::event::Time;
 use crate::observation::Violations;
 use crate::severity::Severity;
@@ -29,10 +29,13 @@ pub fn judge(case: &Case<'_>, out: &mut Vec<Finding>) {
         return;
     }
     for (limit, quiet) in LIMITS.iter().zip(case.baseline.policy_quiet.as_deref().copied().unwrap_or(NEVER)) {
-        if case.seen.violations.contains(limit.bit) && case.seen.time >= quiet {
-            out.push(
-                case.finding(limit.detector, limit.severity, limit.confidence, 0.0, Fact::Policy(limit.bit)).with_attack(&[limit.attack]),
-            );
+        if !case.seen.violations.contains(limit.bit) || case.seen.time < quiet {
+            continue;
+        }
+        let key = excuse::policy(limit.detector, limit.bit, case.seen);
+        if !case.baseline.excuses(key) {
+            let found = case.finding(limit.detector, limit.severity, limit.confidence, 0.0, Fact::Policy(limit.bit));
+            out.push(found.with_attack(&[limit.attack]).with_keys([key]));
         }
     }
 }

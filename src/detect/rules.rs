@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{Case, Distinct, Fact, Finding, Mode, Per, RuleLimits, Settings, StepLimits};
+use super::{Case, Distinct, Fact, Finding, Mode, Per, RuleLimits, Settings, StepLimits, excuse};
 use crate::baseline::fleet::Fleet;
 use crate::baseline::network::{key, prefix_of};
 use crate::baseline::places::{Place, Places};
@@ -26,7 +26,7 @@ pub fn judge(settings: &Settings, fleet: &Fleet, baseline: &mut Baseline, seen: 
             let fact = Fact::Rule { index: hit.rule, count, place: None };
             let mut finding = case.finding(format!("rule.{}", rule.id), rule.severity, rule.confidence, 0.0, fact);
             finding.attack = attack(rule);
-            out.push(finding);
+            out.push(finding.with_keys([excuse::rule(rule, seen)]));
         }
     }
 }
@@ -65,6 +65,7 @@ pub fn judge_places(
             fact: Fact::Rule { index: hit.rule, count, place: Some(place) },
             mode: Mode::Enforcing,
             attack: attack(rule),
+            keys: SmallVec::new(),
             active_days: 0,
             first_seen: seen.time,
             weighed: None,
@@ -76,7 +77,10 @@ pub fn judge_places(
                 if !baseline.mature(seen.time, settings.learning) {
                     finding.mode = Mode::Learning;
                 }
-                if finding.mode == Mode::Learning && !rule.while_learning || !report(&mut baseline.rules, rule, seen.time, until) {
+                let key = excuse::rule(rule, seen);
+                finding.keys.push(key);
+                let silent = finding.mode == Mode::Learning && !rule.while_learning || baseline.excuses(key);
+                if silent || !report(&mut baseline.rules, rule, seen.time, until) {
                     continue;
                 }
                 (finding.active_days, finding.first_seen) = (baseline.active_days, baseline.first_seen);
@@ -136,7 +140,8 @@ fn report(memories: &mut Vec<RuleMemory>, rule: &RuleLimits, now: Time, until: T
 
 fn fires(settings: &Settings, rule: &RuleLimits, hit: Hit, baseline: &mut Baseline, seen: &Observation, mode: Mode) -> Option<u32> {
     let settled = baseline.active_days > 1 || settings.learning <= Time::DAY && mode == Mode::Enforcing;
-    let excused = rule.unless_used.iter().any(|class| baseline.used(*class));
+    let excused =
+        rule.unless_used.iter().any(|class| baseline.used(*class)) || baseline.care.is_some() && baseline.excuses(excuse::rule(rule, seen));
     let last = rule.steps.last()?.word;
     let done_before = baseline.rules.iter().any(|memory| memory.rule == last && memory.last_day != 0);
     let day = day_of(seen.time).max(baseline.day).max(1);

@@ -3,6 +3,7 @@
 use super::{Case, Detector, Fact, Finding};
 use crate::baseline::fleet::Thing;
 use crate::baseline::unit::{Feature, Unit};
+use crate::baseline::usual::Entry;
 use crate::baseline::{Class, class_of, scope_key, scope_object, scope_operation, short_scope};
 use crate::event::{Kind, Operation, Outcome};
 use crate::severity::Severity;
@@ -28,7 +29,7 @@ fn new_scope(case: &Case<'_>, unit: &mut Unit) -> u8 {
     let known = &case.baseline.scopes;
     for scope in &case.seen.scopes {
         let key = scope_key(*scope);
-        if known.met(key) {
+        if case.met(known, key) {
             continue;
         }
         let weight = match case.fleet.users(Thing::Scope, short_scope(key)) {
@@ -36,7 +37,8 @@ fn new_scope(case: &Case<'_>, unit: &mut Unit) -> u8 {
             1.. => 2.0,
             0 => 3.0,
         };
-        let object_known = known.iter().any(|e| scope_object(e.key) == scope.object);
+        let learned = |e: &Entry<u128>| case.baseline.pinned().is_none_or(|pinned| e.known(pinned));
+        let object_known = known.iter().any(|e| scope_object(e.key) == scope.object && learned(e));
         unit.new_scopes += match scope.operation {
             // Whatever is created is new to everybody.
             Operation::Create => weight / 4.0,
@@ -95,7 +97,7 @@ fn find_scope(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
     let known = &case.baseline.scopes;
     let (operation, object) = (scope_operation(unit.scope), scope_object(unit.scope));
     let day = case.day();
-    let object_known = known.iter().any(|e| e.first_day < day && scope_object(e.key) == object);
+    let object_known = known.iter().any(|e| (e.first_day < day || e.accepted()) && scope_object(e.key) == object);
     let (severity, confidence) = match (object_known, operation) {
         (true, Operation::Select) => (Severity::Low, 30),
         (true, _) => (Severity::Medium, 40),

@@ -22,7 +22,7 @@ fn new_statement(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if !ran || case.baseline.shapes.is_empty() || case.baseline.shapes.known(shape, day) {
         return 0;
     }
-    if !case.baseline.shapes.met(shape) {
+    if !case.met(&case.baseline.shapes, shape) {
         unit.new_shapes = unit.new_shapes.saturating_add(1);
     }
     // What a definition is worth, `new_operation` says.

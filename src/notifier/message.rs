@@ -49,6 +49,7 @@ impl Message {
             attack: vec!["T1078".to_owned()],
             advice: "nothing: this is a test of the channel, sent by `tokenwatch notify test`".to_owned(),
             weight: None,
+            behaviour: Vec::new(),
         };
         let alert = Alert {
             id: "0".repeat(32),

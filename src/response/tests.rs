@@ -37,6 +37,7 @@ fn finding(detector: &str, bound: f64) -> Finding {
         attack: Vec::new(),
         advice: String::new(),
         weight: None,
+        behaviour: Vec::new(),
     }
 }
 

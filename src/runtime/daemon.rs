@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::consequences::consequences;
 use super::couriers::Couriers;
+use super::feedback::Inbox;
 use super::intake::Intake;
 use super::judge::Judge;
 use super::keeper::{Keeper, Parcel};
@@ -24,6 +25,7 @@ use super::watch::{LastSeen, Meter};
 use crate::clock::{Clock, System};
 use crate::config::{self, Problem, SourceKind};
 use crate::http::{self, Health};
+use crate::identity::condition::Condition;
 use crate::identity::dictionary::Dictionary;
 use crate::position::{Checkpoint, Position};
 use crate::source::file::FileSource;
@@ -77,6 +79,7 @@ struct Daemon {
     judge: JoinHandle<()>,
     keeper: JoinHandle<Result<(), StoreError>>,
     couriers: Couriers,
+    inbox: Inbox,
 }
 
 /// Why the daemon ended otherwise than by a signal; in words: what failed, where, what to do.
@@ -123,6 +126,7 @@ pub async fn run(path: Option<PathBuf>) -> Result<(), Ended> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), sources = daemon.sources.names.len(), "ready");
 
     let mut tick = tokio::time::interval(systemd::watchdog().map_or(Duration::from_secs(5), |every| every / 3).min(Duration::from_secs(5)));
+    let mut look = tokio::time::interval(Duration::from_secs(1));
     let mut failed = None;
     let mut pulse = 0;
     loop {
@@ -130,6 +134,7 @@ pub async fn run(path: Option<PathBuf>) -> Result<(), Ended> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => daemon.reload().await,
+            _ = look.tick() => daemon.take_orders(),
             _ = tick.tick() => {
                 daemon.look_for_silence();
                 if daemon.keeper.is_finished() || daemon.couriers.broken() {
@@ -284,6 +289,7 @@ impl Daemon {
         let pulse = Arc::new(AtomicU64::new(0));
         let intake = IntakeThread {
             pulse: pulse.clone(),
+            owed: false,
             intake,
             deliveries: from_sources,
             control: to_intake,
@@ -315,7 +321,14 @@ impl Daemon {
             judge,
             keeper,
             couriers,
+            inbox: Inbox::open(&rulebook.config.state_dir).map_err(|e| e.to_string())?,
         })
+    }
+
+    /// What people have ordered beside the running daemon goes to the judge.
+    fn take_orders(&mut self) {
+        let control = &self.control;
+        self.inbox.look(&mut |requests| !requests.is_empty() && control.try_send(Control::Obey(requests)).is_ok());
     }
 
     /// Brings gauges up to date before a scrape.
@@ -329,8 +342,13 @@ impl Daemon {
                     metrics.source_silent_seconds.with_label_values(&[source]).set(now.saturating_sub(*at).as_secs_f64());
                 }
             }
+            let count = |n: &AtomicU64| i64::try_from(n.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
             for (state, n) in [("learning", &census.learning), ("enforcing", &census.enforcing)] {
-                metrics.tokens.with_label_values(&[state]).set(i64::try_from(n.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+                metrics.tokens.with_label_values(&[state]).set(count(n));
+            }
+            metrics.tokens_pinned.set(count(&census.pinned));
+            for ((condition, _), n) in Condition::ALL.iter().zip(&census.conditions) {
+                metrics.inventory_tokens.with_label_values(&[condition]).set(count(n));
             }
             outbox(&metrics);
         })

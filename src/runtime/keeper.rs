@@ -28,8 +28,8 @@ use crate::token::TokenId;
 pub enum Parcel {
     /// To be stored, and sent, at once.
     Alert(Box<Alert>),
-    /// The judge's part of an epoch.
-    Dirty { epoch: u64, records: Vec<(TokenId, Vec<u8>)> },
+    /// The judge's part of an epoch; `applied`: orders that it has carried out.
+    Dirty { epoch: u64, records: Vec<(TokenId, Vec<u8>)>, applied: Vec<i64> },
     /// The intake's part of an epoch.
     Marks { epoch: u64, marks: Vec<Mark>, gaps: Vec<Gap>, rejected: Vec<Rejected> },
     /// Sources were started anew.
@@ -66,7 +66,7 @@ pub struct Keeper {
 #[derive(Default)]
 struct Gathering {
     marks: Option<(Vec<Mark>, Vec<Gap>, Vec<Rejected>)>,
-    records: Option<Vec<(TokenId, Vec<u8>)>>,
+    records: Option<(Vec<(TokenId, Vec<u8>)>, Vec<i64>)>,
 }
 
 impl Keeper {
@@ -87,8 +87,8 @@ impl Keeper {
                     self.bookmarks.extend(bookmarks);
                     continue;
                 }
-                Parcel::Dirty { epoch, records } => {
-                    gathering.entry(epoch).or_default().records = Some(records);
+                Parcel::Dirty { epoch, records, applied } => {
+                    gathering.entry(epoch).or_default().records = Some((records, applied));
                     epoch
                 }
                 Parcel::Marks { epoch, marks, gaps, rejected } => {
@@ -125,6 +125,7 @@ impl Keeper {
 
     fn commit(&mut self, whole: Gathering, parcels: &Receiver<Parcel>, backlog: &mut VecDeque<Parcel>) -> Result<(), StoreError> {
         let (marks, gaps, rejected) = whole.marks.unwrap_or_default();
+        let (records, applied) = whole.records.unwrap_or_default();
         let now = self.clock.now();
         self.quarantine.add(&rejected);
         for gap in gaps.iter().filter(|gap| gap.is_certain()) {
@@ -132,7 +133,8 @@ impl Keeper {
         }
         let news = self.dictionary.take_new();
         let mut epoch = Epoch {
-            baselines: whole.records.unwrap_or_default(),
+            baselines: records,
+            applied: applied.into_iter().map(|id| (id, now)).collect(),
             words: news.words.into_iter().map(|(id, text)| (id, text.to_string())).collect(),
             tokens: news.tokens.into_iter().map(|(id, name)| (id, name.to_string())).collect(),
             gaps: gaps.into_iter().map(|gap| (gap, now)).collect(),

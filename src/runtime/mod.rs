@@ -12,6 +12,7 @@
 pub mod consequences;
 pub mod couriers;
 pub mod daemon;
+pub mod feedback;
 pub mod intake;
 pub mod judge;
 pub mod keeper;
@@ -19,5 +20,6 @@ pub mod pipeline;
 pub mod quarantine;
 pub mod replay;
 pub mod rulebook;
+pub mod stocktaking;
 pub mod systemd;
 pub mod watch;

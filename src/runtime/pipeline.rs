@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::feedback::{Request, is_report};
 use super::intake::Intake;
 use super::judge::Judge;
 use super::keeper::Parcel;
 use super::rulebook::Rulebook;
 use super::watch::Meter;
 use crate::clock::Clock;
+use crate::identity::condition::CONDITIONS;
 use crate::observation::Observation;
 use crate::source::Delivery;
 use crate::telemetry::metrics::Metrics;
@@ -29,6 +31,7 @@ pub enum ToJudge {
     Batch(Vec<Observation>),
     Barrier(u64),
     Reload(Arc<Rulebook>),
+    Obey(Vec<Request>),
 }
 
 /// What flows to the intake beside deliveries.
@@ -37,6 +40,8 @@ pub enum Control {
     /// All sources have stopped and will start anew: take in what is queued, write a last barrier, forget the partitions (their state
     /// is kept for the new sources), and answer with the barrier's number.
     Restart(Sender<u64>),
+    /// To be carried out by the judge, and stored soon.
+    Obey(Vec<Request>),
 }
 
 /// Time between counts of the tokens by state.
@@ -47,6 +52,9 @@ const CENSUS_EVERY: Duration = Duration::from_secs(10);
 pub struct Census {
     pub learning: AtomicU64,
     pub enforcing: AtomicU64,
+    pub pinned: AtomicU64,
+    /// Tokens in each condition of the inventory.
+    pub conditions: [AtomicU64; CONDITIONS],
 }
 
 /// Starts the thread that judges.
@@ -63,15 +71,20 @@ pub fn start_judge(
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("judge".to_owned()).spawn(move || {
         let count = |judge: &Judge| {
-            let (learning, enforcing) = judge.engine().census();
+            let (learning, enforcing, pinned) = judge.engine().census();
             census.learning.store(learning, Ordering::Relaxed);
             census.enforcing.store(enforcing, Ordering::Relaxed);
             let places = judge.engine().places();
             metrics.places.set(i64::try_from(places.len()).unwrap_or(i64::MAX));
             metrics.places_forgotten.set(i64::try_from(places.forgotten()).unwrap_or(i64::MAX));
+            census.pinned.store(pinned, Ordering::Relaxed);
+            for (place, count) in census.conditions.iter().zip(judge.stock().count()) {
+                place.store(count, Ordering::Relaxed);
+            }
         };
         count(&judge);
         let mut counted = clock.monotonic();
+        let mut applied = Vec::new();
         for message in inbox {
             match message {
                 ToJudge::Batch(batch) => {
@@ -80,6 +93,9 @@ pub fn start_judge(
                         counter.with_label_values(&[&finding.detector]).inc();
                     });
                     for alert in alerts {
+                        if is_report(&alert) {
+                            alert.detectors.iter().for_each(|detector| metrics.findings.with_label_values(&[detector]).inc());
+                        }
                         if keeper.send(Parcel::Alert(Box::new(alert))).is_err() {
                             return;
                         }
@@ -91,11 +107,20 @@ pub fn start_judge(
                         count(&judge);
                         counted = clock.monotonic();
                     }
-                    if keeper.send(Parcel::Dirty { epoch, records: judge.take_dirty() }).is_err() {
+                    let applied = std::mem::take(&mut applied);
+                    if keeper.send(Parcel::Dirty { epoch, records: judge.take_dirty(), applied }).is_err() {
                         return;
                     }
                 }
                 ToJudge::Reload(rulebook) => judge.reload(rulebook),
+                ToJudge::Obey(requests) => {
+                    for Request { id, order } in requests {
+                        let known = order.as_ref().is_some_and(|order| judge.obey(order));
+                        tracing::info!(?order, known, "an order is carried out");
+                        applied.push(id);
+                    }
+                    count(&judge);
+                }
             }
         }
     })
@@ -113,6 +138,8 @@ pub struct IntakeThread {
     pub clock: Arc<dyn Clock>,
     /// Beaten once a round, for the watchdog.
     pub pulse: Arc<AtomicU64>,
+    /// The next barrier is due also where nothing has moved.
+    pub owed: bool,
 }
 
 impl IntakeThread {
@@ -157,6 +184,10 @@ impl IntakeThread {
                     Control::Reload(rulebook) => {
                         self.intake.reload(&rulebook);
                         self.judge.send(ToJudge::Reload(rulebook)).ok()?;
+                    }
+                    Control::Obey(requests) => {
+                        self.judge.send(ToJudge::Obey(requests)).ok()?;
+                        self.owed = true;
                     }
                     Control::Restart(done) => {
                         for delivery in self.deliveries.clone().try_iter() {
@@ -210,7 +241,7 @@ impl IntakeThread {
         let marks = self.intake.marks();
         let gaps = self.meter.take_gaps();
         let rejected = self.meter.take_rejected();
-        if !always && marks.is_empty() && gaps.is_empty() {
+        if !always && !std::mem::take(&mut self.owed) && marks.is_empty() && gaps.is_empty() {
             return Some(());
         }
         self.judge.send(ToJudge::Barrier(epoch)).ok()?;

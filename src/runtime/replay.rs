@@ -291,6 +291,10 @@ impl Replayer {
             progress(meters.iter().map(|m| m.read.load(Ordering::Relaxed)).sum());
         };
         merge(&mut feeds, &mut take);
+        if let Some(last) = judge.close() {
+            alerts += 1;
+            alert(&last);
+        }
         let mut summary = Summary { alerts, suppressed, tokens: judge.engine().tokens(), ..Summary::default() };
         for feed in feeds {
             let tally = feed.tally();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::alert::explain::RuleWords;
 use crate::alert::group::Face;
 use crate::config::problem::Problem;
-use crate::config::{self, Config};
+use crate::config::{self, Checks, Config};
 use crate::decoder::FORMATS;
 use crate::detect::Settings;
 use crate::detect::rule::RuleSet;
-use crate::identity::inventory::Inventory;
+use crate::identity::inventory::{Entry, Inventory};
 use crate::identity::origin::Origins;
 use crate::identity::policy;
 use crate::observation::Violations;
@@ -26,6 +26,8 @@ pub struct Rulebook {
     pub words: Vec<RuleWords>,
     /// Entry of the inventory by token.
     entries: std::collections::HashMap<TokenId, usize>,
+    /// Fingerprint of the inventory and of what is checked in it.
+    pub print: u64,
 }
 
 impl Rulebook {
@@ -77,13 +79,23 @@ impl Rulebook {
         );
         let settings = Settings { origins: Arc::new(origins), ..settings };
         let entries = inventory.entries().iter().enumerate().map(|(at, entry)| (TokenId::of(entry.name.as_bytes()), at)).collect();
-        Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), words, entries }
+        let print = print_of(&config.checks, &inventory);
+        Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), words, entries, print }
+    }
+
+    /// What the inventory declares of a token.
+    pub fn entry(&self, token: TokenId) -> Option<&Entry> {
+        self.entries.get(&token).and_then(|at| self.inventory.get(*at))
+    }
+
+    /// All declared tokens, in the order of the file.
+    pub fn declared_tokens(&self) -> impl Iterator<Item = (TokenId, &Entry)> {
+        self.inventory.entries().iter().map(|entry| (TokenId::of(entry.name.as_bytes()), entry))
     }
 
     /// What the inventory says of a token for the face of its alerts.
     pub fn face(&self, token: TokenId) -> Face {
-        let entry = self.entries.get(&token).and_then(|at| self.inventory.get(*at));
-        entry.map(|e| Face { owner: e.owner.clone(), contact: e.contact.clone() }).unwrap_or_default()
+        self.entry(token).map(|e| Face { owner: e.owner.clone(), contact: e.contact.clone() }).unwrap_or_default()
     }
 
     /// Account names of a declared token that are written out (patterns and roles of leases are not), for those who revoke.
@@ -98,7 +110,19 @@ impl Rulebook {
 
     /// The declared limit that was broken, in words.
     pub fn declared(&self, token: TokenId, broken: Violations) -> Option<String> {
-        let entry = self.entries.get(&token).and_then(|at| self.inventory.get(*at))?;
+        let entry = self.entry(token)?;
         Some(policy::describe(entry, broken))
     }
+}
+
+fn print_of(checks: &Checks, inventory: &Inventory) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key("tokenwatch inventory print v1");
+    hasher.update(format!("{checks:?}").as_bytes());
+    for entry in inventory.entries() {
+        let Entry { name, owner, expires_at, revoked_at, rotate_every, rotated_at, canary, accept, .. } = entry;
+        hasher.update(format!("{name:?}{owner:?}{expires_at:?}{revoked_at:?}{rotate_every:?}{rotated_at:?}{canary}{accept:?}").as_bytes());
+    }
+    let mut out = [0; 8];
+    hasher.finalize_xof().fill(&mut out);
+    u64::from_le_bytes(out)
 }

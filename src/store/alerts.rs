@@ -174,6 +174,7 @@ impl Store {
                 "DELETE FROM alert WHERE rowid IN (SELECT rowid FROM alert WHERE time < ?1 AND recorded < ?1 LIMIT ?2)",
                 "DELETE FROM outbox WHERE rowid IN (SELECT rowid FROM outbox WHERE finished < ?1 LIMIT ?2)",
                 "DELETE FROM action WHERE rowid IN (SELECT rowid FROM action WHERE updated < ?1 AND state <> 'pending' LIMIT ?2)",
+                "DELETE FROM feedback WHERE id IN (SELECT id FROM feedback WHERE applied < ?1 LIMIT ?2)",
                 "DELETE FROM gap WHERE (source, key, first) IN (SELECT source, key, first FROM gap WHERE time < ?1 LIMIT ?2)",
             ] {
                 gone += tx.execute(sql, params![before.0, limit])?;

@@ -26,6 +26,8 @@ pub struct Epoch {
     pub tokens: Vec<(TokenId, String)>,
     /// Gaps that were met, with the time at which they were noticed.
     pub gaps: Vec<(Gap, Time)>,
+    /// Feedback that the baselines of this epoch have taken up, and when.
+    pub applied: Vec<(i64, Time)>,
     /// Counters by name with their new totals.
     pub counters: Vec<(String, u64)>,
 }
@@ -216,6 +218,10 @@ fn write(tx: &Transaction<'_>, epoch: &Epoch, positions: &[String]) -> rusqlite:
     for (gap, time) in &epoch.gaps {
         let p = &gap.partition;
         statement.execute(params![p.source, p.key, p.label, signed(gap.from), gap.to.map(signed), gap.reason, time.0])?;
+    }
+    let mut statement = tx.prepare_cached("UPDATE feedback SET applied = ?2 WHERE id = ?1 AND applied IS NULL")?;
+    for (id, time) in &epoch.applied {
+        statement.execute([*id, time.0])?;
     }
     let mut statement =
         tx.prepare_cached("INSERT INTO counter (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?;

@@ -1,13 +1,13 @@
 //! The durable store: one SQLite file per daemon with everything that must survive a crash.
 //!
 //! ```text
-//! state_dir/tokenwatch.db   positions, baselines, words, gaps, counters, alerts, outbox, actions  (mode 0600)
+//! state_dir/tokenwatch.db   positions, baselines, words, gaps, counters, alerts, outbox, actions, feedback  (mode 0600)
 //! state_dir/lock            held by the one daemon of this directory; names its process id
 //! state_dir/reserve         1 MiB given up on a full disk, so that an alert can still be written
 //! ```
 //!
 //! [`schema`] the tables and their migrations; [`epoch`] the checkpoint transaction and what a start loads; [`alerts`] alerts,
-//! their deliveries and actions in one transaction; [`outbox`] what the delivery workers read and mark.
+//! their deliveries and actions in one transaction; [`outbox`] what the delivery workers read and mark; [`feedback`] what people order.
 //!
 //! Invariants:
 //! - A position is stored only in the transaction that holds the state which includes it.
@@ -23,11 +23,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 pub mod alerts;
 mod directory;
 pub mod epoch;
+pub mod feedback;
 pub mod outbox;
 mod schema;
 
 pub use alerts::{ActionRow, AlertFilter};
 pub use epoch::{Epoch, GapRow};
+pub use feedback::{FeedbackKind, FeedbackRow, NewFeedback};
 pub use outbox::{DeliveryRow, DestinationCount, SharedOutbox};
 
 /// The database file inside the state directory.

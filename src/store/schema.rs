@@ -9,7 +9,8 @@ const APPLICATION_ID: i64 = 0x5457_4348;
 
 /// The n-th entry leads from schema n to schema n+1. Times are microseconds since the epoch, severities 0 (informational)
 /// to 4 (critical), `sum` a checksum over the row that [`super::epoch`] defines.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE checkpoint (
         source TEXT NOT NULL, key TEXT NOT NULL, label TEXT NOT NULL,
         position TEXT NOT NULL, state BLOB NOT NULL, sum INTEGER NOT NULL,
@@ -51,7 +52,17 @@ const MIGRATIONS: &[&str] = &["
         UNIQUE (alert_id, responder)
     ) STRICT;
     CREATE INDEX action_by_time ON action (responder, created);
-"];
+",
+    "
+    CREATE TABLE feedback (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('dismiss', 'pin', 'unpin')),
+        token TEXT NOT NULL, alert_id TEXT, reason TEXT, author TEXT, applied INTEGER
+    ) STRICT;
+    CREATE INDEX feedback_waiting ON feedback (id) WHERE applied IS NULL;
+    CREATE INDEX feedback_by_alert ON feedback (alert_id) WHERE alert_id IS NOT NULL;
+",
+];
 
 /// The schema that this version writes.
 fn known() -> i64 {

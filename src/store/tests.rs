@@ -93,6 +93,34 @@ fn state_dir() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
+fn an_order_waits_until_the_baselines_have_taken_it_up() {
+    let (_temp, dir) = state_dir();
+    let mut store = open(&dir);
+    let order = |kind, alert: Option<&str>| NewFeedback {
+        kind,
+        token: "billing".into(),
+        alert_id: alert.map(str::to_owned),
+        reason: alert.map(|_| "the new office".into()),
+        author: Some("ada".into()),
+    };
+    let pin = store.add_feedback(&order(FeedbackKind::Pin, None), Time(1)).unwrap();
+    // A command beside the daemon has a connection of its own.
+    let mut beside = Store::open_shared(&dir).unwrap();
+    let dismiss = beside.add_feedback(&order(FeedbackKind::Dismiss, Some("3f9a")), Time(2)).unwrap();
+    let waiting = |store: &Store, after| -> Vec<i64> { store.waiting_feedback(after).unwrap().iter().map(|row| row.id).collect() };
+    assert_eq!(waiting(&store, 0), [pin, dismiss]);
+    assert_eq!(waiting(&store, pin), [dismiss]);
+    store.commit_epoch(&Epoch { applied: vec![(dismiss, Time(3))], ..Epoch::default() }).unwrap();
+    drop((store, beside));
+    let store = open(&dir);
+    assert_eq!(waiting(&store, 0), [pin]);
+    assert!(store.is_applied(dismiss).unwrap() && !store.is_applied(pin).unwrap());
+    let said = store.feedback_of("3f9a").unwrap();
+    assert_eq!(said.len(), 1);
+    assert_eq!((said[0].order.clone(), said[0].applied), (order(FeedbackKind::Dismiss, Some("3f9a")), Some(Time(3))));
+}
+
+#[test]
 fn everything_of_an_epoch_comes_back_after_a_restart() {
     let (_temp, dir) = state_dir();
     let gap = Gap {
@@ -109,6 +137,7 @@ fn everything_of_an_epoch_comes_back_after_a_restart() {
         words: vec![(WordId(u64::MAX), "public.invoices".into())],
         tokens: vec![(TokenId::of(b"a"), "a\u{1b}[31m".into())],
         gaps: vec![(gap.clone(), Time(7))],
+        applied: Vec::new(),
         counters: vec![("records".into(), 12)],
     };
     let mut store = open(&dir);

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub tokens: IntGaugeVec,
     pub places: IntGauge,
     pub places_forgotten: IntGauge,
+    pub tokens_pinned: IntGauge,
+    pub inventory_tokens: IntGaugeVec,
     pub findings: IntCounterVec,
     pub suppressed: IntCounterVec,
     pub alerts: IntCounterVec,
@@ -89,6 +91,12 @@ impl Metrics {
             tokens: gauges("tokenwatch_tokens", "Tokens known, by state.", &["state"])?,
             places: gauge("tokenwatch_places", "Addresses and networks of which rules remember something.")?,
             places_forgotten: gauge("tokenwatch_places_forgotten", "Of these, how many had to make room since the start.")?,
+            tokens_pinned: gauge("tokenwatch_tokens_pinned", "Tokens whose baseline is pinned; each has a state, too.")?,
+            inventory_tokens: gauges(
+                "tokenwatch_inventory_tokens",
+                "Tokens that nobody declared, owns, rotates or uses, by condition.",
+                &["condition"],
+            )?,
             findings: counters("tokenwatch_findings_total", "Findings by detector.", &["detector"])?,
             suppressed: counters(
                 "tokenwatch_findings_suppressed_total",

@@ -29,6 +29,7 @@ pub fn alert(id: &str) -> Alert {
         attack: vec!["T1078".into()],
         advice: "ask the owner of the token".into(),
         weight: None,
+        behaviour: Vec::new(),
     };
     Alert {
         id: id.into(),

@@ -8,7 +8,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Case, DETECTORS, Finding, Weighed};
+use super::{Case, DETECTORS, Finding, Weighed, excuse};
 use crate::baseline::fleet::Schedule;
 use crate::baseline::unit::{FEATURES, Odds, Unit};
 
@@ -28,6 +28,7 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
     for (at, detector) in DETECTORS.iter().enumerate() {
         // Everything is new on the first day, and nothing is strange, unless that day was learned from already.
         let level = if settled { (detector.level)(case, unit).min(4) } else { 0 };
+        let level = if level > 0 && excuse::excused(at, level, case) { 0 } else { level };
         if let Some(known) = unit.levels.get_mut(at)
             && level > *known
         {
@@ -68,7 +69,8 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
             harmless,
         };
         if let Some(found) = DETECTORS.get(at).and_then(|detector| (detector.find)(case, unit)) {
-            out.push(Finding { bound: libm::exp(-score).min(1.0), weighed: Some(weighed), ..found });
+            let keys = excuse::keys(at, case, unit);
+            out.push(Finding { bound: libm::exp(-score).min(1.0), weighed: Some(weighed), keys, ..found });
         }
     }
     if out.len() > before && unit.said == 0.0 {

@@ -17,6 +17,7 @@ fn hostile() -> Message {
         attack: vec![HOSTILE.into()],
         advice: HOSTILE.into(),
         weight: None,
+        behaviour: Vec::new(),
     };
     let Message::Test { mut alert } = Message::test(Time(1_700_000_000_000_000)) else { unreachable!() };
     alert.token = HOSTILE.into();
@@ -43,6 +44,7 @@ fn billing() -> Message {
         attack: vec!["T1078".into()],
         advice: "ask the owner of the token; if nobody knows, revoke it and read what it did since".into(),
         weight: None,
+        behaviour: Vec::new(),
     };
     let findings = vec![
         finding(
