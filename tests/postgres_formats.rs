@@ -74,7 +74,7 @@ fn round(client: usize, round: usize) -> Vec<(Value, Vec<Deed>)> {
         ("insert", &["invoices"], format!("insert into invoices (id, total) values ({id}, 1.5)")),
         ("update", &["invoices"], format!("update invoices set total = total + 1 where id = {id}")),
         ("delete", &["invoices"], format!("delete from invoices where id = {id}")),
-        ("select", &["Sales.Order \"Lines\""], format!("select * from \"Sales\".\"Order \"\"Lines\"\"\" where id = {id}")),
+        ("select", &["\"Sales\".\"Order \"\"Lines\"\"\""], format!("select * from \"Sales\".\"Order \"\"Lines\"\"\" where id = {id}")),
         ("truncate", &["scratch"], format!("truncate scratch /* {id} */")),
         // pieces of 900 bytes in syslog, cut at blanks and in letters of two bytes
         ("select", &["invoices"], format!("select '{id} {long}', '{}' from invoices", "é".repeat(1_500))),

@@ -158,8 +158,8 @@ impl Log {
         let login = matches!(entry.class, Class::Connect | Class::ChangeUser | Class::Disconnect);
         if !login
             && let Some(account) = Account::read(entry.user)
-            // Where the account stands apart, this is what the client calls itself.
-            && entry.account.is_none_or(|name| !name.is_empty() && name == account.name)
+            // Where the account stands apart and is another, this is what the client calls itself.
+            && entry.account.is_none_or(|name| name == entry.user || !name.is_empty() && name == account.name)
             && (entry.host.is_empty() || entry.host == account.host)
         {
             full.user = account.login;
