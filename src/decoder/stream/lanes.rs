@@ -173,6 +173,13 @@ pub(super) struct Choice {
     samples: BTreeMap<u64, Vec<u8>>,
 }
 
+impl Choice {
+    /// A known log is in envelopes that hold line breaks as they are: what looks like plain lines of it may be a client's text.
+    pub fn holds_lines(&self) -> bool {
+        self.certainty >= SURE && self.kinds.first().is_some_and(|kind| kind.name == envelope::journald::EXPORT.name)
+    }
+}
+
 /// The envelopes that the sample consists of, if it does and a known format is inside.
 pub(super) fn choose(sample: &[u8], wanted: Option<&'static Format>, options: &Options) -> Option<Choice> {
     let found = look(sample, true, wanted, options, 0);
