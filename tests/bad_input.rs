@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::daemon::{Daemon, program};
 use support::http_receiver::{Answer, Receiver};
+use support::random::Random;
 use support::smtp::SmtpServer;
 use support::wait_for;
 
@@ -90,26 +91,6 @@ fn folder_with(files: &[(&str, &[u8])]) -> tempfile::TempDir {
         fs::write(folder.path().join(name), bytes).expect("a file");
     }
     folder
-}
-
-/// The same random numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| (self.next() >> 24) as u8).collect()
-    }
 }
 
 fn demo_log() -> Vec<u8> {
@@ -262,7 +243,7 @@ fn a_record_of_ten_megabytes_is_cut_and_the_next_are_read() {
 
 #[test]
 fn random_bytes_are_rejected_in_every_format() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(1);
     let noise = random.bytes(1_500_000);
     for format in FORMATS {
         let replayed = piped(&["replay", "--format", format, "-"], &noise);
@@ -306,14 +287,14 @@ fn damaged_records_never_panic_and_are_all_counted() {
         ("mariadb-audit", read("relay/envelopes.jsonl")),
         ("postgres-stderr", STDERR.repeat(500).into_bytes()),
     ];
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     for (format, good) in samples {
         for round in 0..6 {
             let mut bad = good.clone();
             for _ in 0..1 + bad.len() / 200 {
                 let at = random.below(bad.len());
                 match random.below(6) {
-                    0 => bad[at] = (random.next() >> 16) as u8,
+                    0 => bad[at] = (random.number() >> 16) as u8,
                     1 => bad[at] = 0,
                     2 => bad[at] = b'"',
                     3 => bad[at] = b'\n',
@@ -571,7 +552,7 @@ fn a_daemon_survives_bad_bytes_in_its_log() {
     let folder = daemon.folder.path().to_owned();
     daemon.configure(&watching(&folder));
     let log = folder.join("log.csv");
-    let mut random = Random(99);
+    let mut random = Random::new(99);
     let mut text = CSV.repeat(100).into_bytes();
     fs::write(&log, &text).expect("the log");
     daemon.start();

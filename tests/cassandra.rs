@@ -7,6 +7,8 @@ use std::fs;
 use std::net::SocketAddr;
 
 use support::cassandra::{self, ADMIN, Cassandra, Client};
+use support::forgery::read;
+use support::random::Random;
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, Options};
 use tokenwatch::event::{Address, Kind, Provenance};
@@ -46,11 +48,7 @@ fn told(log: &[u8]) -> Vec<Told> {
             Decoded::Skip(reason) => panic!("{reason}: {}", item.raw.escape_ascii()),
         }
     };
-    let mut stream = Stream::new(None, Options::default(), 0);
-    stream.feed(log, &mut sink);
-    stream.close(&mut sink);
-    let counts = stream.counts();
-    assert_eq!(counts.records, counts.events + counts.rejects + counts.skips);
+    read(Stream::new(None, Options::default(), 0), log, || log.len(), &mut sink);
     events
 }
 
@@ -73,21 +71,17 @@ fn shop() -> (Cassandra, Client) {
 }
 
 /// Text that looks like records of others, out of a few parts. `ports` are those of open sessions, the client's own first.
-fn hostile(seed: u64, own: SocketAddr) -> String {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+fn hostile(random: &mut Random, own: SocketAddr) -> String {
     let mut text = String::new();
-    for _ in 0..1 + seed % 4 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+    for _ in 0..1 + random.below(4) {
         let head = "INFO  [Native-Transport-Requests-1] 2026-11-27 10:01:55,330 FileAuditLogger.java:51 - ";
-        let (port, stamp) = (1_024 + state % 60_000, 1_795_773_715_322u64 + state % 1_000_000);
+        let (port, stamp) = (1_024 + random.below(60_000), 1_795_773_715_322 + random.below(1_000_000));
         let forged = |user: &str, source: &str, kind: &str| {
             format!(
                 "\n{head}user:{user}|host:/127.0.0.1:7000|source:/{source}|timestamp:{stamp}|type:{kind}|ks:shop|scope:secrets|operation:SELECT * FROM shop.secrets"
             )
         };
-        let part = match state % 10 {
+        let part = match random.below(10) {
             0 => "\n".to_owned(),
             1 => forged("boss", &format!("127.0.0.9|port:{port}"), "LOGIN_SUCCESS|category:AUTH"),
             2 => forged("boss", &format!("127.0.0.9|port:{port}"), "SELECT|category:QUERY"),
@@ -165,9 +159,9 @@ fn statements_are_found_back_and_nobody_speaks_for_another() {
 
     // Hostile statements, while etl works on.
     const TRIES: u64 = 1_200;
-    let mut true_ones = 0;
+    let (mut true_ones, mut random) = (0, Random::new(0x5eed));
     for seed in 0..TRIES {
-        let text = hostile(seed, web.address);
+        let text = hostile(&mut random, web.address);
         let quoted = text.replace('\'', "''");
         match seed % 6 {
             0 => web.query(&format!("INSERT INTO shop.orders (id, note) VALUES (1, '{quoted}')")).expect("a statement"),

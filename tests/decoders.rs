@@ -2,11 +2,14 @@
 //!
 //! `TOKENWATCH_BLESS=1` writes the expected files anew; read the difference before you commit it.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use support::random::Random;
 use tokenwatch::config::FormatOptions;
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, FORMATS, Format, by_name};
@@ -78,9 +81,9 @@ fn check(path: &Path) {
         let bytes: Vec<Cut> = (1..=log.len()).map(|at| Cut { at, pause: false }).collect();
         same(path, &whole, &feed(format, &log, &bytes, &[]), "byte by byte");
     }
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     for round in 0..TRIES {
-        let mut cuts = random.cuts(log.len());
+        let mut cuts = cuts(&mut random, log.len());
         same(path, &whole, &feed(format, &log, &cuts, &[]), &format!("in pieces, round {round}"));
         // Where the log pauses, records come out that would have waited; the same ones whether the program restarts or not.
         let pauses = round % 2 == 1;
@@ -170,29 +173,14 @@ fn owned(item: &Item<'_>) -> Owned {
     Owned { offset: item.offset, text }
 }
 
-/// Numbers that only look random: every run takes the same.
-struct Random(u64);
-
-impl Random {
-    /// 0..`limit`.
-    fn below(&mut self, limit: usize) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        high as usize % limit.max(1)
+/// Ends of pieces of random sizes, all small or up to the whole log.
+fn cuts(random: &mut Random, len: usize) -> Vec<Cut> {
+    let most = if random.below(2) == 0 { 64 } else { len };
+    let largest = 1 + random.below(most);
+    let (mut cuts, mut at) = (Vec::new(), 0);
+    while at < len {
+        at = (at + 1 + random.below(largest)).min(len);
+        cuts.push(Cut { at, pause: false });
     }
-
-    /// Ends of pieces of random sizes, all small or up to the whole log.
-    fn cuts(&mut self, len: usize) -> Vec<Cut> {
-        let most = if self.below(2) == 0 { 64 } else { len };
-        let largest = 1 + self.below(most);
-        let (mut cuts, mut at) = (Vec::new(), 0);
-        while at < len {
-            at = (at + 1 + self.below(largest)).min(len);
-            cuts.push(Cut { at, pause: false });
-        }
-        cuts
-    }
+    cuts
 }

@@ -1,14 +1,16 @@
 //! The seeds of the fuzz targets in `fuzz/`, on a stable compiler: all samples, what fuzzing has found before (`fuzz/seeds/FORMAT/`),
 //! and what comes of both by small changes.
 
+#[path = "fuzz/check.rs"]
+mod check;
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use support::random::Random;
 use tokenwatch::decoder::{FORMATS, Format, by_name};
-
-#[path = "fuzz/check.rs"]
-mod check;
 
 /// Changed copies of each seed.
 const CHANGES: u64 = 24;
@@ -53,7 +55,7 @@ fn replay(path: &Path) {
     let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
     let format = by_name(folder);
     let seed = whole.get(..LENGTH.min(whole.len())).unwrap_or_default();
-    let mut random = Random(0x5eed ^ whole.len() as u64);
+    let mut random = Random::new(0x5eed ^ whole.len() as u64);
     let run = |data: &[u8], format: Option<&'static Format>| {
         let name = format.map_or("detected", |f| f.name);
         let outcome = std::panic::catch_unwind(|| check::log(format, data));
@@ -93,19 +95,4 @@ fn changed(seed: &[u8], random: &mut Random) -> Vec<u8> {
         }
     }
     data
-}
-
-/// Numbers that only look random: every run takes the same.
-struct Random(u64);
-
-impl Random {
-    /// 0..`limit`.
-    fn below(&mut self, limit: usize) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        high as usize % limit.max(1)
-    }
 }

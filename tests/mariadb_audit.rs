@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use support::forgery::read;
 use support::mariadb::{self, MariaDb};
 use support::python::{self, Login};
+use support::random::Random;
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, Options, by_name};
 use tokenwatch::event::{Kind, Provenance};
@@ -16,57 +16,19 @@ use tokenwatch::event::{Kind, Provenance};
 /// Hostile names; each is written twice, at log-in and at the end.
 const NAMES: u32 = 1_200;
 
-/// Tries to log in as `user`, by the bytes of the protocol, and is refused.
-fn refused(port: u16, user: &[u8]) {
-    const LONG_PASSWORD_41_SECURE_PLUGIN: u32 = 0x1 | 0x200 | 0x8000 | 0x80000;
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
-    packet(&mut stream);
-    let mut answer = LONG_PASSWORD_41_SECURE_PLUGIN.to_le_bytes().to_vec();
-    answer.extend_from_slice(&(1u32 << 24).to_le_bytes());
-    answer.push(45); // utf8mb4
-    answer.extend_from_slice(&[0; 23]);
-    answer.extend_from_slice(user);
-    answer.push(0);
-    answer.push(20);
-    answer.extend_from_slice(&[7; 20]);
-    answer.extend_from_slice(b"mysql_native_password\0");
-    let mut framed = (answer.len() as u32).to_le_bytes()[..3].to_vec();
-    framed.push(1);
-    framed.extend_from_slice(&answer);
-    stream.write_all(&framed).expect("the server reads");
-    let verdict = packet(&mut stream);
-    assert_eq!(verdict.first(), Some(&0xff), "refused");
-}
-
-fn packet(stream: &mut TcpStream) -> Vec<u8> {
-    let mut head = [0; 4];
-    stream.read_exact(&mut head).expect("a packet's head");
-    let mut body = vec![0; u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize];
-    stream.read_exact(&mut body).expect("a packet's body");
-    body
-}
-
 /// Names of at most 128 characters (the server cuts there) out of row heads, line ends, other people's rows and junk.
-fn hostile(seed: u32, server: &str, time: &str, victim: u64) -> String {
-    let mut state = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut roll = |sides: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state % sides
-    };
+fn hostile(random: &mut Random, server: &str, time: &str, victim: u64) -> String {
     let mut name = String::new();
     loop {
-        let more = match roll(8) {
+        let more = match random.below(8) {
             0 => "\n".to_owned(),
             1 => format!("\n{time},{server},"),
             2 => "x,y'".to_owned(),
-            3 => format!("bill,127.0.0.1,{victim},{},QUERY,,'forged',0\n{time},{server},", 100 + roll(3000)),
-            4 => format!("bill,6.6.6.6,{},0,CONNECT,forged,,0\n{time},{server},", roll(2000)),
+            3 => format!("bill,127.0.0.1,{victim},{},QUERY,,'forged',0\n{time},{server},", 100 + random.below(3000)),
+            4 => format!("bill,6.6.6.6,{},0,CONNECT,forged,,0\n{time},{server},", random.below(2000)),
             5 => format!("bill,127.0.0.1,{victim},0,DISCONNECT,forged,,0\n{time},{server},"),
-            6 => format!("bill,6.6.6.6,{},0,FAILED_CONNECT,,,1045\n{time},{server},", roll(2000)),
-            _ => format!("bill,127.0.0.1,{victim},{},READ,forged,forged,\n{time},{server},", 100 + roll(3000)),
+            6 => format!("bill,6.6.6.6,{},0,FAILED_CONNECT,,,1045\n{time},{server},", random.below(2000)),
+            _ => format!("bill,127.0.0.1,{victim},{},READ,forged,forged,\n{time},{server},", 100 + random.below(3000)),
         };
         if name.len() + more.len() > 120 {
             name.push('z');
@@ -90,7 +52,7 @@ fn nobody_speaks_for_another_token() {
     let (time, host) = (fields.next().expect("time").to_owned(), fields.next().expect("host").to_owned());
     let victim: u64 = fields.nth(2).and_then(|id| id.parse().ok()).expect("a connection number");
 
-    let port = server.port();
+    let mut random = Random::new(0x5eed);
     let over = AtomicBool::new(false);
     let honest = std::thread::scope(|scope| {
         let working = scope.spawn(|| {
@@ -105,20 +67,19 @@ fn nobody_speaks_for_another_token() {
             statements
         });
         for seed in 0..NAMES {
-            refused(port, hostile(seed, &host, &time, victim + u64::from(seed) + 3).as_bytes());
+            server.refuse(hostile(&mut random, &host, &time, victim + u64::from(seed) + 3).as_bytes());
             std::thread::sleep(Duration::from_millis(2)); // so that the honest session has its turn
         }
         over.store(true, Ordering::SeqCst);
         working.join().expect("no panic")
     });
-    refused(port, b"the-last-one");
+    server.refuse(b"the-last-one");
     server.wait_audit(",the-last-one,");
     std::thread::sleep(Duration::from_millis(300));
     let log = std::fs::read(server.audit_log()).expect("the log");
 
     for piece in [log.len(), 4096] {
         let (mut statements, mut refusals, mut split) = (0u64, 0u32, 0u32);
-        let mut stream = Stream::new(by_name("mariadb-audit"), Options::default(), 0);
         let mut sink = |item: Item<'_>| {
             let text = String::from_utf8_lossy(item.raw);
             let Decoded::Event(event) = item.decoded else { panic!("not read: {text:?}") };
@@ -129,10 +90,7 @@ fn nobody_speaks_for_another_token() {
             let selects = event.statement.is_some_and(|s| s.starts_with(b"select"));
             statements += u64::from(principal.name == "bill" && selects);
         };
-        for piece in log.chunks(piece) {
-            stream.feed(piece, &mut sink);
-        }
-        stream.close(&mut sink);
+        read(Stream::new(by_name("mariadb-audit"), Options::default(), 0), &log, || piece, &mut sink);
         println!("{statements} honest statements, {refusals} refusals, {split} names with line ends, {} bytes", log.len());
         assert_eq!(statements, honest, "every honest statement, and no other");
         assert_eq!(refusals, NAMES + 1, "one event for each refused login");

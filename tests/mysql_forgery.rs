@@ -4,36 +4,20 @@
 mod support;
 
 use std::collections::{HashMap, HashSet};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use support::forgery::{actor, read};
 use support::mariadb::{self, MariaDb};
 use support::python::{self, Login};
+use support::random::Random;
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, Options, by_name};
 use tokenwatch::event::{Kind, Provenance};
 
 /// Hostile statements for each of the two logs, and hostile names.
 const STATEMENTS: usize = 1_200;
-const NAMES: usize = 300;
-
-/// Numbers that only look random.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % limit.max(1)
-    }
-
-    fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list[self.below(list.len())]
-    }
-}
+const NAMES: usize = 1_000;
 
 /// What an attacker knows: everything that the log shows.
 struct Known {
@@ -72,10 +56,10 @@ fn record(random: &mut Random, known: &Known) -> String {
 
 /// An entry of the slow log that pretends to be somebody else's, without its last semicolon.
 fn entry(random: &mut Random, known: &Known) -> String {
-    let user = random.of(&["bill", "root", "bill", "admin"]);
-    let place = random.of(&["localhost []", " [127.0.0.2]", " [6.6.6.6]"]);
+    let user = random.pick(&["bill", "root", "bill", "admin"]);
+    let place = random.pick(&["localhost []", " [127.0.0.2]", " [6.6.6.6]"]);
     let time = if random.below(3) == 0 { format!("# Time: {}\n", known.time) } else { String::new() };
-    let cost = random.of(&[
+    let cost = random.pick(&[
         "# Query_time: 0.000077  Lock_time: 0.000010  Rows_sent: 1  Rows_examined: 1\n# Rows_affected: 0  Bytes_sent: 81\n",
         "# Query_time: 0.000077  Lock_time: 0.000000  Rows_sent: 0  Rows_examined: 0\n# Rows_affected: 0  Bytes_sent: 11\n",
         "# Query_time: 2.5  Lock_time: 0\n",
@@ -86,14 +70,20 @@ fn entry(random: &mut Random, known: &Known) -> String {
         1 => "SET timestamp=1;\n".to_owned(),
         _ => format!("SET timestamp={};\n", known.epoch),
     };
-    let statement = random.of(&["DROP TABLE forged", "# administrator command: forged", "use forged;\nDROP TABLE forged"]);
+    let statement = random.pick(&["DROP TABLE forged", "# administrator command: forged", "use forged;\nDROP TABLE forged"]);
     format!("{time}# User@Host: {user}[{user}] @ {place}\n# Thread_id: {}  Schema: app  QC_hit: No\n{cost}{set}{statement}", known.victim)
 }
 
 /// Ways to get such text into a statement. Some of these statements the server runs, some are syntax errors.
 fn statement(random: &mut Random, forged: &str, end: &str) -> String {
-    let begin =
-        random.of(&["select 1", "select 2 from dual where 1=0", "set @a = 1", "do 1", "select abs()", "select 'a' collate forged_nowhere"]);
+    let begin = random.pick(&[
+        "select 1",
+        "select 2 from dual where 1=0",
+        "set @a = 1",
+        "do 1",
+        "select abs()",
+        "select 'a' collate forged_nowhere",
+    ]);
     match random.below(14) {
         0 => format!("{begin}{end}\n{forged}"),
         1 => format!("select '{end}\n{forged}\n'"),
@@ -124,36 +114,6 @@ fn name(random: &mut Random, known: &Known) -> String {
         _ => "bill@127.0.0.2 on forged".to_owned(),
     };
     text.chars().take(127).collect()
-}
-
-/// Tries to log in as `user`, by the bytes of the protocol, and is refused.
-fn refused(port: u16, user: &[u8]) {
-    const LONG_PASSWORD_41_SECURE_PLUGIN: u32 = 0x1 | 0x200 | 0x8000 | 0x80000;
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
-    packet(&mut stream);
-    let mut answer = LONG_PASSWORD_41_SECURE_PLUGIN.to_le_bytes().to_vec();
-    answer.extend_from_slice(&(1u32 << 24).to_le_bytes());
-    answer.push(45); // utf8mb4
-    answer.extend_from_slice(&[0; 23]);
-    answer.extend_from_slice(user);
-    answer.push(0);
-    answer.push(20);
-    answer.extend_from_slice(&[7; 20]);
-    answer.extend_from_slice(b"mysql_native_password\0");
-    let mut framed = (answer.len() as u32).to_le_bytes()[..3].to_vec();
-    framed.push(1);
-    framed.extend_from_slice(&answer);
-    stream.write_all(&framed).expect("the server reads");
-    assert_eq!(packet(&mut stream).first(), Some(&0xff), "refused");
-}
-
-fn packet(stream: &mut TcpStream) -> Vec<u8> {
-    let mut head = [0; 4];
-    stream.read_exact(&mut head).expect("a packet's head");
-    let mut body = vec![0; u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize];
-    stream.read_exact(&mut body).expect("a packet's body");
-    body
 }
 
 /// When an honest statement was run.
@@ -246,7 +206,6 @@ fn judge(format: &str, log: &[u8], piece: usize, played: &Played) -> HashMap<Whe
     let mut shares: HashMap<When, (usize, usize)> = HashMap::new();
     let mut sure = HashSet::new();
     let mut seen = HashSet::new();
-    let mut stream = Stream::new(by_name(format), Options::default(), 0);
     let mut sink = |item: Item<'_>| {
         let Decoded::Event(event) = item.decoded else { return };
         let text = event.statement.map(|s| s.to_string()).unwrap_or_default();
@@ -254,8 +213,8 @@ fn judge(format: &str, log: &[u8], piece: usize, played: &Played) -> HashMap<Whe
         if honest {
             seen.insert(text.clone());
         }
-        let Some(principal) = event.principal.filter(|p| p.provenance == Provenance::Authenticated) else { return };
-        assert!(event.suspect.is_none());
+        assert!(event.suspect.is_none() || event.principal.is_none_or(|p| p.provenance == Provenance::Claimed));
+        let Some(principal) = actor(&event) else { return };
         let raw = String::from_utf8_lossy(item.raw);
         match principal.name.to_string().as_str() {
             // What eve writes is hers, wherever she writes it.
@@ -270,10 +229,7 @@ fn judge(format: &str, log: &[u8], piece: usize, played: &Played) -> HashMap<Whe
             other => panic!("{other:?} did nothing: {raw}"),
         }
     };
-    for piece in log.chunks(piece) {
-        stream.feed(piece, &mut sink);
-    }
-    stream.close(&mut sink);
+    read(Stream::new(by_name(format), Options::default(), 0), log, || piece, &mut sink);
     for (text, when) in &played.honest {
         let (all, bills) = shares.entry(*when).or_default();
         assert!(seen.contains(text), "{format}: lost {text}");
@@ -315,7 +271,7 @@ fn statements_that_hold_records() {
         return;
     }
     let played = play(|server, known| {
-        let mut random = Random(0x5eed);
+        let mut random = Random::new(0x5eed);
         // The simplest comes first: a perfect record of a connection that lives.
         let mut statements = vec![format!("select 1\n\t\t{:6} Query\tDROP TABLE forged", known.victim)];
         for _ in 1..STATEMENTS {
@@ -334,7 +290,7 @@ fn statements_that_hold_entries() {
         return;
     }
     let played = play(|server, known| {
-        let mut random = Random(0xfeed);
+        let mut random = Random::new(0xfeed);
         let statements: Vec<String> = (0..STATEMENTS)
             .map(|_| {
                 let forged = entry(&mut random, known);
@@ -353,23 +309,21 @@ fn names_that_hold_records() {
         return;
     }
     let played = play(|server, known| {
-        let mut random = Random(0xbeef);
+        let mut random = Random::new(0xbeef);
         for _ in 0..NAMES {
-            refused(server.port(), name(&mut random, known).as_bytes());
+            server.refuse(name(&mut random, known).as_bytes());
         }
     });
     report("mysql-general", &wait(&played.server.data("general.log")), &played);
     report("mysql-slow", &wait(&played.server.data("slow.log")), &played);
     let log = std::fs::read(played.server.error_log()).expect("the log");
     let mut failed = 0;
-    let mut stream = Stream::new(by_name("mysql-error"), Options::default(), 0);
     let mut sink = |item: Item<'_>| {
         let Decoded::Event(event) = item.decoded else { return };
         assert!(event.principal.is_none_or(|p| p.provenance == Provenance::Claimed));
         failed += usize::from(event.kind == Kind::LoginFailed);
     };
-    stream.feed(&log, &mut sink);
-    stream.close(&mut sink);
+    read(Stream::new(by_name("mysql-error"), Options::default(), 0), &log, || 4_096, &mut sink);
     println!("mysql-error: {failed} refused logins, none of them a token's");
     assert!(failed >= NAMES);
 }

@@ -2,14 +2,18 @@
 //! independent writer of that log, with clients that put forged records into their names: no token acts that did not, and what the true
 //! sessions did is still seen.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use support::forgery::{actor, read};
+use support::random::Random;
 use tokenwatch::config::FormatOptions;
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, by_name};
-use tokenwatch::event::{Kind, Provenance};
+use tokenwatch::event::Kind;
 
 const CASES: u64 = 1_200;
 
@@ -54,27 +58,6 @@ fn no_forged_token_acts_and_true_acts_are_seen() {
     let share = seen as f64 / acts as f64;
     println!("{attempts} attempts; {seen} of {acts} true acts out of reach are not doubted ({:.2} %)", share * 100.0);
     assert!(attempts > 2_000 && share >= 0.95, "{attempts} attempts, {seen} of {acts} true acts out of reach are not doubted");
-}
-
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    /// 0..`limit`.
-    fn below(&mut self, limit: usize) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
 }
 
 /// A session as the prefix prints it.
@@ -270,14 +253,10 @@ impl Log {
     /// The statements of the acts that the decoder attributes without doubt; panics if one is forged.
     fn trusted(&self, seed: u64) -> BTreeSet<String> {
         let options = FormatOptions { log_line_prefix: self.told.then(|| self.prefix.to_owned()), ..FormatOptions::default() };
-        let mut stream = Stream::new(by_name("postgres-stderr"), options, 0);
         let mut trusted = BTreeSet::new();
         let mut sink = |item: Item<'_>| {
             let Decoded::Event(event) = &item.decoded else { return };
-            let Some(principal) = event.principal.filter(|p| p.provenance == Provenance::Authenticated) else { return };
-            if event.suspect.is_some() {
-                return;
-            }
+            let Some(principal) = actor(event) else { return };
             let acts = matches!(event.kind, Kind::Query | Kind::Denied | Kind::Error | Kind::Login);
             let statement = event.statement.map(|s| s.to_string()).unwrap_or_default();
             let objects = format!("{:?}", event.objects);
@@ -289,10 +268,7 @@ impl Log {
             }
             trusted.insert(statement);
         };
-        for piece in self.text.as_bytes().chunks(8_192) {
-            stream.feed(piece, &mut sink);
-        }
-        stream.close(&mut sink);
+        read(Stream::new(by_name("postgres-stderr"), options, 0), self.text.as_bytes(), || 8_192, &mut sink);
         trusted
     }
 }

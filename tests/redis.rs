@@ -6,6 +6,8 @@ mod support;
 use std::fs;
 use std::net::SocketAddr;
 
+use support::forgery::read;
+use support::random::Random;
 use support::redis::{self, Client, Redis};
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, Options};
@@ -49,11 +51,7 @@ fn told(log: &[u8], format: &str) -> Vec<Told> {
             Decoded::Skip(_) => {}
         }
     };
-    let mut stream = Stream::new(None, Options::default(), 0);
-    stream.feed(log, &mut sink);
-    stream.close(&mut sink);
-    let counts = stream.counts();
-    assert_eq!(counts.records, counts.events + counts.rejects + counts.skips);
+    read(Stream::new(None, Options::default(), 0), log, || log.len(), &mut sink);
     events
 }
 
@@ -132,14 +130,10 @@ fn every_command_is_found_back_with_its_user() {
 }
 
 /// Text that looks like lines of the log, out of a few parts.
-fn hostile(seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+fn hostile(random: &mut Random) -> Vec<u8> {
     let mut text = Vec::new();
-    for _ in 0..1 + seed % 5 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let part: &[u8] = match state % 9 {
+    for _ in 0..1 + random.below(5) {
+        let part: &[u8] = match random.below(9) {
             0 => b"\n",
             1 => b"\r\n1795315035.784814 [0 127.0.0.5:9] \"FLUSHALL\"\n",
             2 => b"\" \"",
@@ -169,8 +163,9 @@ fn nobody_writes_in_anothers_name() {
     redis.list_clients();
     redis.list_clients();
     const TRIES: u64 = 1_200;
+    let mut random = Random::new(0x5eed);
     for seed in 0..TRIES {
-        let text = hostile(seed);
+        let text = hostile(&mut random);
         web.call(&[b"SET", [b"app:", text.as_slice()].concat().as_slice(), &text]);
         assert!(web.call(&[b"GET", [b"secret", text.as_slice()].concat().as_slice()]).starts_with("-NOPERM"));
         web.call(&[b"CLIENT".as_slice(), b"SETNAME", &text]);
@@ -218,9 +213,7 @@ fn nobody_writes_in_anothers_name() {
             Decoded::Reject(reason) => assert!(raw, "{reason}: {}", item.raw.escape_ascii()),
             Decoded::Skip(_) => {}
         };
-        let mut stream = Stream::new(None, Options::default(), 0);
-        stream.feed(&log, &mut sink);
-        stream.close(&mut sink);
+        read(Stream::new(None, Options::default(), 0), &log, || log.len(), &mut sink);
         assert!(raw || refused > 100, "{refused} refusals in {name}");
     }
 }

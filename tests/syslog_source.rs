@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use rustix::process::Signal;
 use support::daemon::Daemon;
-use support::process::{Server, Start};
+use support::rsyslog::{self, Rsyslog};
 use support::{free_port, program, wait_for};
 use tempfile::TempDir;
 use tokenwatch::config::{Syslog, Transport};
@@ -313,58 +313,9 @@ fn logger_of_util_linux() {
     assert!(got[1].ends_with(" postgres[77]: hello there"), "{got:?}");
 }
 
-/// `Some(reason)` if rsyslog is missing.
-fn rsyslog_missing() -> Option<String> {
-    let module = |name: &str| Path::new("/usr/lib/x86_64-linux-gnu/rsyslog").join(name).is_file();
-    match program("rsyslogd") {
-        None => Some("rsyslog is not installed".to_owned()),
-        Some(_) if !module("lmnsd_ossl.so") && cfg!(target_arch = "x86_64") => Some("rsyslog-openssl is not installed".to_owned()),
-        Some(_) => None,
-    }
-}
-
-/// An rsyslog that takes messages from a socket of its own and sends them on.
-struct Rsyslog {
-    _server: Server,
-    socket: PathBuf,
-}
-
-impl Rsyslog {
-    fn start(folder: &TempDir, action: &str) -> Rsyslog {
-        let socket = folder.path().join("log");
-        let config = folder.path().join("rsyslog.conf");
-        let text = format!(
-            "global(workDirectory=\"{0}\" localHostname=\"db1\" maxMessageSize=\"64k\")\n\
-             module(load=\"imuxsock\" SysSock.Use=\"off\")\n\
-             input(type=\"imuxsock\" Socket=\"{1}\" RateLimit.Interval=\"0\")\n{action}\n",
-            folder.path().display(),
-            socket.display()
-        );
-        std::fs::write(&config, text).expect("the configuration");
-        let mut server = Server::start(Start {
-            name: "rsyslog",
-            program: &program("rsyslogd").expect("rsyslog: ask rsyslog_missing() first"),
-            args: ["-n", "-f", &config.display().to_string(), "-i", &folder.path().join("pid").display().to_string()]
-                .map(String::from)
-                .to_vec(),
-            user: None,
-            stop: Signal::TERM,
-            output: folder.path().join("rsyslog.out"),
-        });
-        server.wait_ready(|| socket.exists().then_some(()));
-        Rsyslog { _server: server, socket }
-    }
-
-    fn log(&self, text: &str) {
-        let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
-        let message = format!("<134>Nov 27 10:00:00 postgres[77]: {text}");
-        socket.send_to(message.as_bytes(), &self.socket).expect("sent");
-    }
-}
-
 #[test]
 fn rsyslog_over_udp_and_tcp() {
-    if support::skip([rsyslog_missing()]) {
+    if support::skip([rsyslog::missing()]) {
         return;
     }
     for (transport, options) in [
@@ -375,7 +326,7 @@ fn rsyslog_over_udp_and_tcp() {
         let running = Running::start(&settings(transport, free_port()), 256);
         let folder = tempfile::tempdir().expect("a folder");
         let action = format!("*.* action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{}\" {options})", running.port);
-        let rsyslog = Rsyslog::start(&folder, &action);
+        let rsyslog = Rsyslog::start(folder.path(), &action);
         for text in ["[1-1] hello", "[1-2] \tthere", "[2-1] with\nbreak"] {
             rsyslog.log(text);
         }
@@ -424,7 +375,7 @@ fn certificates(folder: &Path) {
 #[test]
 fn rsyslog_over_tls() {
     let openssl = program("openssl").is_none().then(|| "openssl is not installed".to_owned());
-    if support::skip([rsyslog_missing(), openssl]) {
+    if support::skip([rsyslog::missing(), openssl]) {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -452,7 +403,7 @@ fn rsyslog_over_tls() {
              StreamDriver=\"ossl\" StreamDriverMode=\"1\" StreamDriverAuthMode=\"anon\" template=\"RSYSLOG_SyslogProtocol23Format\")",
             running.port
         );
-        let rsyslog = Rsyslog::start(&own, &action);
+        let rsyslog = Rsyslog::start(own.path(), &action);
         rsyslog.log("[1-1] hello");
         let got = wait_for("the message", LONG, || running.messages(1).pop().filter(|text| text.contains("postgres")));
         assert!(got.ends_with("[1-1] hello"), "{got}");

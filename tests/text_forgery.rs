@@ -1,11 +1,13 @@
 //! Text logs that clients can write into (CockroachDB, CouchDB, Elasticsearch before 7), written as their servers write them, with hostile
 //! names, hosts, indices and statements: whatever a client sends, no event names a token that did not act, and what happened is still seen.
 
+mod support;
+
+use support::forgery::{actor, read};
 use tokenwatch::config::FormatOptions;
-use tokenwatch::decoder::Decoded;
-use tokenwatch::decoder::by_name;
 use tokenwatch::decoder::stream::{Item, Stream};
-use tokenwatch::event::{Kind, Provenance};
+use tokenwatch::decoder::{Decoded, by_name};
+use tokenwatch::event::Kind;
 
 /// What a log came to.
 #[derive(Debug, Default)]
@@ -19,25 +21,16 @@ struct Seen {
 
 fn decode(format: &str, log: &[u8]) -> Seen {
     let mut seen = Seen::default();
-    let mut stream = Stream::new(by_name(format), FormatOptions::default(), 0);
     let mut sink = |item: Item<'_>| {
         let Decoded::Event(event) = &item.decoded else { return };
         seen.acts += usize::from(matches!(event.kind, Kind::Query | Kind::Denied | Kind::Error));
         seen.refused += usize::from(event.kind == Kind::LoginFailed);
-        if let Some(principal) = event.principal.filter(|principal| principal.provenance != Provenance::Claimed)
-            && event.suspect.is_none()
-            && event.kind != Kind::Other
-        {
+        if let Some(principal) = actor(event).filter(|_| event.kind != Kind::Other) {
             seen.named.push((principal.name.to_string(), event.address.map_or("-".to_owned(), |address| address.to_string())));
         }
     };
     // in pieces, as a tailer reads
-    for piece in log.chunks(977) {
-        stream.feed(piece, &mut sink);
-    }
-    stream.close(&mut sink);
-    let counts = stream.counts();
-    assert_eq!(counts.records, counts.events + counts.rejects + counts.skips);
+    read(Stream::new(by_name(format), FormatOptions::default(), 0), log, || 977, &mut sink);
     seen
 }
 

@@ -284,7 +284,9 @@ impl Stream {
         // A mapping says itself what the records are made of.
         if (self.options.mapping.is_none() || self.options.envelope.is_some())
             && let Some(choice) = lanes::choose(sample, self.wanted, &self.options)
-            && (self.options.envelope.is_some() || choice.certainty > plain.as_ref().map_or(0, |(_, guess)| guess.certainty))
+            && (self.options.envelope.is_some()
+                || choice.certainty > plain.as_ref().map_or(0, |(_, guess)| guess.certainty)
+                || choice.holds_lines())
         {
             let lanes = Lanes::new(choice, self.wanted, self.options.clone(), self.legacy.take());
             self.reading = Some(Reading::Enveloped(lanes.framer(sample), Box::new(lanes)));

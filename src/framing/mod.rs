@@ -74,6 +74,11 @@ pub enum Framed {
 pub trait Framer: Send {
     fn next(&mut self, buf: &[u8], more: More) -> Framed;
 
+    /// Whether a line that begins so always belongs to the record before it.
+    fn continues(&self, _line: &[u8]) -> bool {
+        false
+    }
+
     /// What must survive a restart at this point (for example "in the middle of an oversized record"); usually nothing.
     fn save(&self) -> Vec<u8> {
         Vec::new()

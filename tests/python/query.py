@@ -1,6 +1,7 @@
 """One database session from a chosen source address.
 
-Reads a JSON request on stdin (see python.rs) and prints {"refused": why} or {"results": [{"rows": ...} | {"error": ...}]}.
+Reads a JSON request on stdin (see python.rs) and prints {"refused": why} or {"results": [{"rows": ...} | {"error": ...}]}. A statement is
+its text, or for PostgreSQL also [text with :names, {name: value}].
 """
 import json
 import sys
@@ -27,6 +28,9 @@ def postgres():
     )
 
     def run(statement):
+        if isinstance(statement, list):
+            # the extended protocol, as drivers speak it: parameters apart from the text
+            return connection.run(statement[0], **statement[1]) or []
         # the simple protocol, as psql speaks it: one log record a statement
         return connection.execute_simple(statement).rows or []
 

@@ -5,6 +5,8 @@ use super::python::{self, Login, Rows};
 use super::{free_port, program, wait_for};
 use rustix::process::Signal;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -131,7 +133,38 @@ impl MariaDb {
         python::query("mariadb", self.port, login, statements)
     }
 
+    /// Tries to log in as `user`, by the bytes of the protocol, and is refused.
+    pub fn refuse(&self, user: &[u8]) {
+        const LONG_PASSWORD_41_SECURE_PLUGIN: u32 = 0x1 | 0x200 | 0x8000 | 0x80000;
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+        packet(&mut stream);
+        let mut answer = LONG_PASSWORD_41_SECURE_PLUGIN.to_le_bytes().to_vec();
+        answer.extend_from_slice(&(1u32 << 24).to_le_bytes());
+        answer.push(45); // utf8mb4
+        answer.extend_from_slice(&[0; 23]);
+        answer.extend_from_slice(user);
+        answer.push(0);
+        answer.push(20);
+        answer.extend_from_slice(&[7; 20]);
+        answer.extend_from_slice(b"mysql_native_password\0");
+        let mut framed = (answer.len() as u32).to_le_bytes()[..3].to_vec();
+        framed.push(1);
+        framed.extend_from_slice(&answer);
+        stream.write_all(&framed).expect("the server reads");
+        assert_eq!(packet(&mut stream).first(), Some(&0xff), "refused");
+    }
+
     pub fn stop(&mut self) {
         self.server.stop();
     }
+}
+
+/// One packet of the protocol.
+fn packet(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).expect("a packet's head");
+    let mut body = vec![0; u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize];
+    stream.read_exact(&mut body).expect("a packet's body");
+    body
 }

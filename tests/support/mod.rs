@@ -8,6 +8,7 @@
 pub mod cassandra;
 pub mod clickhouse;
 pub mod daemon;
+pub mod forgery;
 pub mod http_receiver;
 pub mod kafka;
 pub mod mariadb;
@@ -16,7 +17,10 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod python;
+pub mod random;
 pub mod redis;
+pub mod relay;
+pub mod rsyslog;
 pub mod smtp;
 
 use std::io::{Read, Write};

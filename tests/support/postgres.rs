@@ -44,6 +44,11 @@ impl Postgres {
     /// Starts a new, empty server. It logs into [`Self::log_file`]; `conf` adds settings or overrides the ones here, for
     /// example `("log_destination", "csvlog")`, `("log_statement", "all")`, `("shared_preload_libraries", "pgaudit")`.
     pub fn start(conf: &[(&str, &str)]) -> Postgres {
+        Postgres::start_with(conf, None)
+    }
+
+    /// The same with a socket that takes what the server sends to syslog; ask [`super::process::own_log_missing`] first.
+    pub fn start_with(conf: &[(&str, &str)], syslog: Option<&Path>) -> Postgres {
         let bin = bin().expect("PostgreSQL: ask postgres::missing() first");
         let folder = folder_for("postgres");
         let data = folder.path().join("data");
@@ -60,14 +65,18 @@ impl Postgres {
         fs::write(data.join("postgresql.auto.conf"), settings(port, &log, conf)).expect("the settings");
         fs::write(data.join("pg_hba.conf"), "host all all 127.0.0.0/8 scram-sha-256\n").expect("the access rules");
 
-        let mut server = Server::start(Start {
+        let start = Start {
             name: "PostgreSQL",
             program: &bin.join("postgres"),
             args: vec!["-D".to_owned(), data.display().to_string()],
             user: Some("postgres"),
             stop: Signal::INT, // "fast": ends the sessions and shuts down cleanly
             output: folder.path().join("output"),
-        });
+        };
+        let mut server = match syslog {
+            Some(socket) => Server::start_with_log(start, socket),
+            None => Server::start(start),
+        };
         // the eighth line of the pid file says what a connection would, without leaving a line in the log
         let pid_file = data.join("postmaster.pid");
         server.wait_ready(|| {
@@ -106,8 +115,7 @@ impl Postgres {
 
     /// Runs statements as the superuser from 127.0.0.1; panics if one fails.
     pub fn admin(&self, statements: &[&str]) -> Vec<Rows> {
-        let login = Login { user: ADMIN.0, password: ADMIN.1, database: "postgres", from: "127.0.0.1", client: "tests" };
-        let results = self.query(&login, statements).expect("a session of the superuser");
+        let results = self.query(&superuser("postgres"), statements).expect("a session of the superuser");
         let pairs = statements.iter().zip(results);
         pairs.map(|(statement, result)| result.unwrap_or_else(|error| panic!("{statement}: {error}"))).collect()
     }
@@ -136,6 +144,11 @@ impl Postgres {
     pub fn stop(&mut self) {
         self.server.stop();
     }
+}
+
+/// A session of the superuser in this database.
+pub fn superuser(database: &str) -> Login<'_> {
+    Login { user: ADMIN.0, password: ADMIN.1, database, from: "127.0.0.1", client: "tests" }
 }
 
 fn settings(port: u16, log: &Path, conf: &[(&str, &str)]) -> String {

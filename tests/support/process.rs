@@ -37,8 +37,34 @@ pub struct Start<'a> {
 impl Server {
     pub fn start(start: Start<'_>) -> Server {
         let mut command = command_as(start.user, Some(start.stop), start.program);
+        command.args(&start.args);
+        Server::spawn(start, command)
+    }
+
+    /// Starts a server whose `/dev/log` is this socket; see [`own_log_missing`].
+    pub fn start_with_log(start: Start<'_>, socket: &Path) -> Server {
+        // What of /dev a server needs; nothing outside sees these mounts.
+        const SCRIPT: &str = r#"set -e
+            mount -t tmpfs -o mode=755 tmpfs "$1"
+            for part in null zero random urandom; do : >"$1/$part"; mount --bind "/dev/$part" "$1/$part"; done
+            mkdir "$1/shm"; mount --bind /dev/shm "$1/shm"
+            ln -s "$2" "$1/log"
+            mount --rbind "$1" /dev
+            shift 2
+            exec "$@""#;
+        let mut command = command_as(start.user, Some(start.stop), start.program);
+        command.args(&start.args);
+        let own = start.output.with_extension("dev");
+        fs::create_dir(&own).expect("a folder");
+        let mut around = Command::new("unshare");
+        around.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]).arg(&own).arg(socket);
+        around.arg(command.get_program()).args(command.get_args());
+        Server::spawn(start, around)
+    }
+
+    fn spawn(start: Start<'_>, mut command: Command) -> Server {
         let output = File::create(&start.output).expect("the output file of a server");
-        command.args(&start.args).stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command.stdout(output.try_clone().expect("a second handle")).stderr(output);
         let child = spawn_kept(command).unwrap_or_else(|error| panic!("cannot start {}: {error}", start.program.display()));
         Server { name: start.name, child, stop: start.stop, output: start.output }
@@ -96,6 +122,11 @@ impl Drop for Server {
         }
         self.stop();
     }
+}
+
+/// `Some(reason)` where no server can be given a `/dev/log` of its own.
+pub fn own_log_missing() -> Option<String> {
+    (!geteuid().is_root()).then(|| "only root may give a server a /dev/log of its own".to_owned())
 }
 
 /// A command that runs as `user` if we are root, and that gets the signal `orphaned` when the tests die before it does.

@@ -4,6 +4,7 @@
 use super::{fetched, process, root};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -70,7 +71,7 @@ pub type Rows = Vec<Vec<Option<String>>>;
 
 /// Runs the statements in one session, each in its own transaction. The outer error says why there was no session, an
 /// inner one why a statement failed.
-pub fn query(engine: &str, port: u16, login: &Login<'_>, statements: &[&str]) -> Result<Vec<Result<Rows, String>>, String> {
+pub fn query(engine: &str, port: u16, login: &Login<'_>, statements: &[impl Serialize]) -> Result<Vec<Result<Rows, String>>, String> {
     let request = json!({
         "engine": engine, "port": port, "user": login.user, "password": login.password, "database": login.database,
         "from": login.from, "client": login.client, "statements": statements,

@@ -158,6 +158,8 @@ impl Log {
         let login = matches!(entry.class, Class::Connect | Class::ChangeUser | Class::Disconnect);
         if !login
             && let Some(account) = Account::read(entry.user)
+            // Where the account stands apart and is another, this is what the client calls itself.
+            && entry.account.is_none_or(|name| name == entry.user || !name.is_empty() && name == account.name)
             && (entry.host.is_empty() || entry.host == account.host)
         {
             full.user = account.login;
@@ -405,6 +407,8 @@ impl<'a> Account<'a> {
         // Either name may have brackets of its own; mostly both are the same.
         let half = names.len() / 2;
         let (name, login) = match (names.get(..half), names.get(half), names.get(half + 1..)) {
+            // The anonymous account: any name that the client gave.
+            _ if names.starts_with(b"[") => names.split_once_str("[")?,
             (Some(name), Some(b'['), Some(login)) if name == login => (name, login),
             _ => names.split_once_str("[")?,
         };
@@ -455,6 +459,7 @@ mod tests {
         check("app[bob] @ db1.example.org [10.0.0.9]", Some(["app", "bob", "db1.example.org", "10.0.0.9"]));
         check("[bob] @  [::1]", Some(["", "bob", "", "::1"]));
         check("a[b] @ c [d][a[b] @ c [d]] @ h [1.2.3.4]", Some(["a[b] @ c [d]", "a[b] @ c [d]", "h", "1.2.3.4"]));
+        check("[[x[[x] @ h [1.2.3.4]", Some(["", "[x[[x", "h", "1.2.3.4"]));
         check("root", None);
         check("", None);
     }

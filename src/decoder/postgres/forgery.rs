@@ -411,6 +411,11 @@ impl Stderr {
 }
 
 impl Framer for Stderr {
+    /// The server writes a TAB behind each line end of a message.
+    fn continues(&self, line: &[u8]) -> bool {
+        line.starts_with(b"\t")
+    }
+
     fn next(&mut self, buf: &[u8], more: More) -> Framed {
         if self.passing {
             let end = memchr::memchr(b'\n', buf);

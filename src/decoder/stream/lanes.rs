@@ -5,6 +5,7 @@
 //! each lane remembers from which envelope on it needs them again ([`SavedLane::from`]), and after a restart lanes pass over what
 //! they had already.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use bstr::{BString, ByteSlice};
@@ -79,6 +80,8 @@ struct Lane {
     /// Lines seen without knowing a format.
     tries: u64,
     buf: Vec<u8>,
+    /// Where line breaks stand in `buf` that end no line, each as a blank until its record is framed.
+    breaks: VecDeque<usize>,
     held: VecDeque<Held>,
     /// Bytes of the first payload that were used before.
     used: usize,
@@ -87,6 +90,42 @@ struct Lane {
     /// Bytes of the payload at `from` to pass over.
     skip: usize,
     turn: u64,
+}
+
+impl Lane {
+    /// Keeps the line breaks behind `from` from the framer: they were escaped on the way here, so they end no line.
+    fn hide_breaks(&mut self, from: usize) {
+        let Some(codec) = &self.codec else { return };
+        let mut at = from;
+        while let Some(found) = self.buf.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+            let (lf, rest) = (at + found, at + found + 1);
+            if !codec.framer.continues(self.buf.get(rest..).unwrap_or_default())
+                && let Some(byte) = self.buf.get_mut(lf)
+            {
+                *byte = b' ';
+                self.breaks.push_back(lf);
+            }
+            at = rest;
+        }
+    }
+}
+
+/// A record with the line breaks that were kept from the framer, written so that they are seen to end no line where the format has a way to say
+/// so; `breaks` are offsets from the same place as `begin`.
+fn with_breaks<'a>(record: &'a [u8], begin: usize, breaks: &VecDeque<usize>, framer: &dyn Framer) -> Cow<'a, [u8]> {
+    let mut inside = breaks.iter().skip_while(|at| **at < begin).take_while(|at| **at < begin + record.len()).peekable();
+    if inside.peek().is_none() {
+        return Cow::Borrowed(record);
+    }
+    let line_break: &[u8] = if framer.continues(b"\t") { b"\n\t" } else { b"\n" };
+    let (mut whole, mut from) = (Vec::with_capacity(record.len() + 64), 0);
+    for at in inside {
+        whole.extend_from_slice(record.get(from..at - begin).unwrap_or_default());
+        whole.extend_from_slice(line_break);
+        from = at - begin + 1;
+    }
+    whole.extend_from_slice(record.get(from..).unwrap_or_default());
+    Cow::Owned(whole)
 }
 
 /// A record that came in numbered pieces, so far.
@@ -132,6 +171,13 @@ pub(super) struct Choice {
     pub certainty: u8,
     pub because: String,
     samples: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Choice {
+    /// A known log is in envelopes that hold line breaks as they are: what looks like plain lines of it may be a client's text.
+    pub fn holds_lines(&self) -> bool {
+        self.certainty >= SURE && self.kinds.first().is_some_and(|kind| kind.name == envelope::journald::EXPORT.name)
+    }
 }
 
 /// The envelopes that the sample consists of, if it does and a known format is inside.
@@ -401,8 +447,7 @@ impl Lanes {
         if let Part::Chunk { join, first, .. } = carried.part {
             return self.chunk(join, first, &carried, place, counts, sink);
         }
-        let broken = carried.part == Part::Line && memchr::memchr(b'\n', carried.payload).is_some();
-        if carried.part == Part::Record || broken {
+        if carried.part == Part::Record {
             return self.record(carried.lane, carried.payload, truncated, place, carried.note, counts, sink);
         }
         let Some(mut lane) = self.lane(carried.lane, place, carried.payload, &carried.note) else {
@@ -416,6 +461,9 @@ impl Lanes {
         let payload = if place.offset == lane.from { carried.payload.get(lane.skip..).unwrap_or_default() } else { carried.payload };
         lane.buf.extend_from_slice(payload);
         if carried.part == Part::Line {
+            lane.hide_breaks(before);
+        }
+        if carried.part != Part::Piece {
             lane.buf.push(b'\n');
         }
         lane.held.push_back(Held { end: lane.buf.len(), place, note: Kept::of(carried.note) });
@@ -602,8 +650,13 @@ impl Lanes {
                 let note = first.note.note();
                 match frame {
                     Some(frame) => {
-                        let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
-                        codec.emit(place.offset, len(place), record, frame, note, forgeable, counts, sink);
+                        let record = with_breaks(
+                            rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default(),
+                            begin,
+                            &lane.breaks,
+                            &*codec.framer,
+                        );
+                        codec.emit(place.offset, len(place), &record, frame, note, forgeable, counts, sink);
                     }
                     None if lost => {
                         let bytes = rest.get(..consumed).unwrap_or_default();
@@ -615,6 +668,12 @@ impl Lanes {
             used += consumed;
         }
         lane.buf.drain(..used);
+        while lane.breaks.front().is_some_and(|at| *at < used) {
+            lane.breaks.pop_front();
+        }
+        for at in &mut lane.breaks {
+            *at -= used;
+        }
         self.held = self.held.saturating_sub(used);
         let mut gone = 0;
         while let Some(held) = lane.held.front().filter(|held| held.end <= used) {

@@ -101,7 +101,7 @@ impl Envelope for Google {
         match entry.text {
             Loose::Text(text) if !text.is_empty() => {
                 let payload = keep(text, arena).trim_end_matches(['\n', '\r']).as_bytes();
-                Opened::Carried(Carried { payload, lane, part: Part::Line, note })
+                Opened::Carried(Carried { payload, lane, part: Part::Lines, note })
             }
             _ => Opened::Skip("an entry without text"),
         }
@@ -218,7 +218,7 @@ impl Envelope for CloudWatch {
         if payload.is_empty() {
             return Opened::Skip("an event without text");
         }
-        Opened::Carried(Carried { payload, lane, part: Part::Line, note })
+        Opened::Carried(Carried { payload, lane, part: Part::Lines, note })
     }
 }
 

@@ -217,7 +217,6 @@ impl<'a> Entry<'a> {
         let pid = self.pid.unwrap_or(0).to_le_bytes();
         let (part, payload) = match pieces.take(message, program, lane(&[self.host, self.unit, program, &pid])) {
             (Some(part), text) => (part, text),
-            (None, text) if memchr::memchr(b'\n', text).is_some() => (Part::Record, text),
             (None, text) => (Part::Line, text),
         };
         Opened::Carried(Carried { payload, lane: lane(&of), part, note })

@@ -94,12 +94,14 @@ pub struct Carried<'a> {
 /// How a payload continues the log that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// One line, without its line end. A payload with line breaks inside is a [`Part::Record`], whatever the envelope says: an
-    /// envelope escapes them, so no client can make two records of one.
+    /// One line, without its line end. Line breaks inside were escaped by the envelope: they belong to the text, and begin no record.
     Line,
+    /// One line or several, which a shipper has joined because of how they look. That proves nothing, for a client may have begun lines that look
+    /// so: they are framed again, as in the file that the shipper read.
+    Lines,
     /// The beginning or the middle of a line that the relay cut; the rest comes in the lane's next payload.
     Piece,
-    /// A whole record.
+    /// A whole record as the server handed it over.
     Record,
     /// One of the numbered pieces into which PostgreSQL cuts a record for syslog. `join` tells the writing processes apart, `first`
     /// begins a record, `line` is whether a line begins here (else the text goes on where the last piece ended), and `missing` whether

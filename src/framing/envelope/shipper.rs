@@ -144,7 +144,7 @@ fn carried<'a>(text: &'a str, lane: u64, note: Note<'a>) -> Opened<'a> {
     if payload.is_empty() {
         return Opened::Skip("an envelope without text");
     }
-    Opened::Carried(Carried { payload, lane, part: Part::Line, note })
+    Opened::Carried(Carried { payload, lane, part: Part::Lines, note })
 }
 
 struct Mapped {

@@ -112,7 +112,6 @@ impl Envelope for Syslog {
         }
         let (part, payload) = match self.pieces.take(text, program, join) {
             (Some(part), text) => (part, text),
-            (None, text) if memchr::memchr(b'\n', text).is_some() => (Part::Record, text),
             (None, text) => (Part::Line, text),
         };
         Opened::Carried(Carried { payload, lane, part, note: found.note })
@@ -229,8 +228,8 @@ mod tests {
     fn escapes_are_undone() {
         let line = |text: &str| open(&[&format!("<134>Nov 22 02:21:28 db1 app: {text}")]).remove(0);
         assert_eq!(line("a#011b#134#09#200 #x"), (Part::Line, "a\tb#134#09#200 #x".to_owned()));
-        assert_eq!(line("a#012b"), (Part::Record, "a\nb".to_owned()));
-        assert_eq!(line("a\nb"), (Part::Record, "a\nb".to_owned()));
+        assert_eq!(line("a#012b"), (Part::Line, "a\nb".to_owned()));
+        assert_eq!(line("a\nb"), (Part::Line, "a\nb".to_owned()));
         assert_eq!(line("#177#000#"), (Part::Line, "\x7f\0#".to_owned()));
         // In a piece a line break was written by a client.
         let (_, text) = open(&["<134>Nov 22 02:21:28 db1 postgres[77]: [1-1] a#012b#011c"]).remove(0);

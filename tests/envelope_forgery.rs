@@ -1,0 +1,559 @@
+//! Text logs that clients write into, as relays bring them: syslog, the journal, containers, log shippers, clouds. Whatever way a log takes,
+//! nobody acts in it who did not, and what truly happened is still seen; where a relay takes lines, nothing is believed that is not in the log itself.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use support::forgery::{ELSEWHERE, HOME, HONEST, HOSTILE, LAIR, VICTIM, actor, acts, bytes, garble, read};
+use support::random::Random;
+use support::relay::{PART, POSTGRES, RELAYS, Relay, Takes, unparted};
+use tokenwatch::config::FormatOptions;
+use tokenwatch::decoder::stream::{Item, Stream};
+use tokenwatch::decoder::{Decoded, by_name};
+use tokenwatch::event::Kind;
+
+/// Logs of each format, each taken by each relay, and hostile records in each.
+const LOGS: usize = 7;
+const ATTEMPTS: usize = 150;
+
+/// True acts before the first hostile record where names of refused logins reach far: so the logins before them are out of reach.
+const QUIET: usize = 140;
+
+/// A kind of log.
+struct Log {
+    format: &'static str,
+    /// No client can end a record of it, so every true act is sure.
+    framed: bool,
+    /// What a relay that joins lines takes for the start of a record.
+    begins: fn(&str) -> bool,
+    /// Its server can hand records to a relay, which are more than lines.
+    handed: bool,
+    /// The number of a connection of [`HONEST`], which no other client learns, with what stands around it.
+    secret: [&'static str; 3],
+    /// What the server writes before anything else.
+    head: fn() -> Vec<String>,
+    /// What the server writes, at this step, when [`HONEST`] runs this statement, or [`HOSTILE`] does something with this text.
+    honest: fn(statement: &str, step: usize) -> String,
+    hostile: fn(&mut Random, text: &str, step: usize) -> Vec<String>,
+}
+
+#[rustfmt::skip]
+const KINDS: [Log; 9] = [
+    Log { format: "postgres-stderr", framed: false, handed: true, begins: dated, secret: ["[", "77", "]"], head: stderr::head, honest: stderr::honest, hostile: stderr::hostile },
+    Log { format: "postgres-csv", framed: true, handed: true, begins: dated, secret: [""; 3], head: csv::head, honest: csv::honest, hostile: csv::hostile },
+    Log { format: "mariadb-audit", framed: false, handed: true, begins: dated, secret: [""; 3], head: audit::head, honest: audit::honest, hostile: audit::hostile },
+    Log { format: "mysql-general", framed: false, handed: false, begins: dated, secret: [""; 3], head: general::head, honest: general::honest, hostile: general::hostile },
+    Log { format: "mysql-general", framed: false, handed: false, begins: timed, secret: [""; 3], head: mariadb::head, honest: mariadb::honest, hostile: mariadb::hostile },
+    Log { format: "mysql-slow", framed: false, handed: false, begins: |line| line.starts_with("# Time: "), secret: [""; 3], head: slow::head, honest: slow::honest, hostile: slow::hostile },
+    Log { format: "percona-audit-csv", framed: true, handed: true, begins: |line| line.starts_with('"'), secret: [""; 3], head: percona::head, honest: percona::honest, hostile: percona::hostile },
+    Log { format: "cockroach-log", framed: true, handed: true, begins: |line| line.starts_with("I26"), secret: [""; 3], head: Vec::new, honest: cockroach::honest, hostile: cockroach::hostile },
+    Log { format: "cassandra-audit", framed: false, handed: true, begins: |line| line.starts_with("INFO"), secret: ["port:", "5001", "|"], head: cassandra::head, honest: cassandra::honest, hostile: cassandra::hostile },
+];
+
+fn timed(line: &str) -> bool {
+    line.starts_with("26") || line.starts_with("\t\t")
+}
+
+fn dated(line: &str) -> bool {
+    line.starts_with("2026")
+}
+
+/// The clock of a step.
+fn stamp(step: usize) -> String {
+    format!("02:{:02}:{:02}.{:03}", 5 + step / 6_000, step / 100 % 60, step * 10 % 1_000)
+}
+
+/// What a client sends: lines that tell what others did, and what would end the record around them.
+fn forged(random: &mut Random, log: &Log, step: usize) -> String {
+    let statement = random.pick(&["DROP TABLE orders", "SELECT 1", "DROP TABLE orders\n\t-- x\n\ty", "GRANT ALL TO x"]);
+    let mut record = unparted(&(log.honest)(statement, step + random.below(3)));
+    if random.below(2) == 0 {
+        record = record.replace(HONEST, VICTIM).replace(HOME, ELSEWHERE);
+    }
+    let [before, number, after] = log.secret;
+    if !number.is_empty() {
+        record = record.replace(&log.secret.concat(), &format!("{before}{}{after}", 100 + random.below(60_000)));
+    }
+    let record = record.trim_end_matches('\n');
+    match random.below(4) {
+        0 => format!("{}\n{record}", random.pick(&["x", "", "x;", "x'", "x\"", "x)", "x›", "*/"])),
+        1 => format!("x\n{record}\n\tand more"),
+        2 => format!("x\n{record}\n{record}\n"),
+        _ => garble(random, record),
+    }
+}
+
+/// What the server writes in one run, and the statements that [`HONEST`] ran.
+fn write(log: &Log, seed: usize) -> (Vec<String>, Vec<String>) {
+    let mut random = Random::new(seed as u64);
+    let (mut records, mut done) = ((log.head)(), Vec::new());
+    let quiet = if log.format == "postgres-stderr" { QUIET } else { 10 };
+    for number in 0..quiet + ATTEMPTS {
+        let step = 10 + 4 * number;
+        if number >= quiet {
+            let text = forged(&mut random, log, step);
+            records.extend((log.hostile)(&mut random, &text, step));
+        }
+        let statement = format!("SELECT {} FROM orders", seed * 1_000 + number);
+        records.push((log.honest)(&statement, step + 3));
+        done.push(statement);
+    }
+    (records, done)
+}
+
+/// An event, in few words.
+#[derive(Debug, Clone, PartialEq)]
+struct Told {
+    kind: Kind,
+    actor: Option<String>,
+    address: Option<String>,
+    text: String,
+    doubted: bool,
+}
+
+impl Told {
+    /// Without what relays take away or write in another way: blank lines, carriage returns, and control characters, of which rsyslog makes
+    /// `#012` and the like, as a client may have written himself.
+    fn folded(&self) -> Told {
+        let fold = |c: char| if c.is_ascii_control() { format!("#{:03o}", u32::from(c)) } else { c.to_string() };
+        let text: String = self.text.chars().map(fold).collect();
+        Told { text: text.replace("#012", "").replace("#015", ""), ..self.clone() }
+    }
+}
+
+/// Decodes a log; an error where somebody acts who did not.
+fn tell(what: &str, log: &Log, bytes: &[u8], done: &[String], seed: usize) -> Result<Vec<Told>, String> {
+    let done: BTreeSet<&str> = done.iter().map(String::as_str).collect();
+    let (mut all, mut wrong) = (Vec::new(), None);
+    let mut sink = |item: Item<'_>| {
+        let Decoded::Event(event) = item.decoded else { return };
+        assert_eq!(item.format.name, log.format, "{what}");
+        let told = Told {
+            kind: event.kind,
+            actor: actor(&event).map(|principal| principal.name.to_string()),
+            address: event.address.map(|address| address.to_string()),
+            text: event.statement.map(ToString::to_string).unwrap_or_default(),
+            doubted: event.suspect.is_some(),
+        };
+        let at_home = |home: &str| told.address.as_deref().is_none_or(|address| address == home);
+        let sound = match told.actor.as_deref() {
+            _ if !acts(event.kind) => true,
+            None => true,
+            Some(HONEST) => at_home(HOME) && (done.contains(told.text.as_str()) || told.text.is_empty() && event.kind != Kind::Query),
+            Some(HOSTILE) => at_home(LAIR),
+            Some(_) => false,
+        };
+        if !sound {
+            wrong.get_or_insert_with(|| format!("{what}, log {seed}: {told:?} in\n{}", item.raw.escape_ascii()));
+        }
+        all.push(told);
+    };
+    let format = if seed < 2 { None } else { by_name(log.format) };
+    // The source of such messages has framed them, and says what they are in.
+    let envelope = what.contains("counted").then_some("syslog");
+    let options = FormatOptions { envelope, ..FormatOptions::default() };
+    let mut random = Random::new(seed as u64);
+    let largest = [100, 4_000, 100_000][random.below(3)];
+    read(Stream::new(format, options, 0), bytes, || 1 + random.below(largest), &mut sink);
+    wrong.map_or(Ok(all), Err)
+}
+
+/// Checks one log by one way; how many true acts are sure.
+fn check(log: &Log, relay: &Relay, seed: usize, records: &[String], done: &[String], plain: &[Told]) -> Result<usize, String> {
+    let what = format!("{} through {}", log.format, relay.name);
+    let relayed = relay.relay(&mut Random::new(seed as u64), records, log.begins);
+    if let Some(folder) = std::env::var_os("TOKENWATCH_KEEP_LOGS") {
+        let name = format!("{} {} {seed}.log", log.format, relay.name);
+        std::fs::write(std::path::Path::new(&folder).join(name), &relayed).expect("a copy of the log");
+    }
+    let told = tell(&what, log, &relayed, done, seed)?;
+    let of = |told: &Told| done.iter().position(|statement| *statement == told.text);
+    let seen: BTreeSet<usize> = told.iter().filter_map(of).collect();
+    if seen.len() < done.len() {
+        return Err(format!("{what}, log {seed}: only {} of {} true acts are seen", seen.len(), done.len()));
+    }
+    let sure: Vec<usize> = told.iter().filter(|told| told.actor.as_deref() == Some(HONEST)).filter_map(of).collect();
+    if log.framed && !sure.iter().copied().eq(0..done.len()) {
+        return Err(format!("{what}, log {seed}: not every true act is sure, once: {sure:?}"));
+    }
+    if relay.takes == Takes::Lines {
+        // Through rsyslog a client's own `#012` is a line break, which makes JSON of its own unreadable.
+        let all = !relay.name.starts_with("syslog");
+        let acts = |told: &[Told]| -> Vec<Told> {
+            let believed = told.iter().filter(|told| told.actor.as_deref().is_some_and(|name| all || name == HONEST));
+            believed.map(Told::folded).collect()
+        };
+        let mut plain = acts(plain);
+        for told in acts(&told) {
+            let Some(at) = plain.iter().position(|plain| *plain == told) else {
+                return Err(format!("{what}, log {seed}: {told:?} is believed, but not in the log itself"));
+            };
+            plain.swap_remove(at);
+        }
+    }
+    Ok(sure.len())
+}
+
+fn ways(log: &Log) -> impl Iterator<Item = &'static Relay> {
+    let handed = log.handed;
+    let own: &[Relay] = if log.format == "postgres-stderr" { &POSTGRES } else { &[] };
+    RELAYS.iter().filter(move |relay| handed || relay.takes != Takes::Records).chain(own)
+}
+
+#[test]
+fn nobody_speaks_for_another_by_any_way() {
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(log) = KINDS.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (mut sure, mut total) = (vec![0; ways(log).count()], 0);
+                    let failed = |error: String| failures.lock().expect("no panic").push(error);
+                    for seed in 0..LOGS {
+                        let (records, done) = write(log, seed);
+                        let text: String = records.iter().map(|record| unparted(record)).collect();
+                        let plain = tell(log.format, log, &bytes(&text), &done, seed).unwrap_or_else(|error| {
+                            failed(error);
+                            Vec::new()
+                        });
+                        for (relay, sure) in ways(log).zip(&mut sure) {
+                            match check(log, relay, seed, &records, &done, &plain) {
+                                Ok(found) => *sure += found,
+                                Err(error) => failed(error),
+                            }
+                        }
+                        total += done.len();
+                    }
+                    let shares = ways(log).zip(&sure).map(|(relay, sure)| format!("{} {} %", relay.name, 100 * sure / total));
+                    let shares: Vec<String> = shares.collect();
+                    let hostile = LOGS * ATTEMPTS;
+                    println!("{}: {hostile} hostile records by each way; true acts that are sure: {}", log.format, shares.join(", "));
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no panic");
+    assert!(failures.is_empty(), "{} logs:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// PostgreSQL's stderr log: a client's text is free of NUL, and the names of a refused login stand in the prefix as they came.
+mod stderr {
+    use super::*;
+
+    fn line(pid: usize, user: &str, host: &str, step: usize) -> String {
+        format!("2026-11-22 {} UTC [{pid}] {user} {host} ", stamp(step))
+    }
+
+    fn record(head: &str, level: &str, message: &str, more: Option<(&str, &str)>) -> String {
+        let tabs = |text: &str| text.replace('\0', "").replace('\n', "\n\t");
+        let mut record = format!("{level}{PART}{head}{level}:  {}", tabs(message));
+        if let Some((label, text)) = more {
+            record += &format!("{PART}\n{head}{label}:  {}", tabs(text));
+        }
+        record + "\n"
+    }
+
+    pub fn head() -> Vec<String> {
+        let login = |pid, user: &str, host: &str| {
+            let received = format!("connection received: host={host} port=5");
+            let authorized = format!("connection authorized: user={user} database=shop application_name=app");
+            [
+                record(&line(pid, "[unknown]@[unknown]", host, 0), "LOG", &received, None),
+                record(&line(pid, &format!("{user}@shop"), host, 1), "LOG", &authorized, None),
+            ]
+        };
+        [login(77, HONEST, HOME), login(78, HOSTILE, LAIR)].concat()
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        record(&line(77, &format!("{HONEST}@shop"), HOME, step), "LOG", &format!("statement: {statement}"), None)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        let own = line(78, &format!("{HOSTILE}@shop"), LAIR, step);
+        match random.below(6) {
+            0 => vec![record(&own, "LOG", &format!("statement: SELECT '{text}'"), None)],
+            1 => vec![record(&own, "ERROR", &format!("syntax error at or near \"{text}\""), Some(("STATEMENT", text)))],
+            2 => vec![record(&own, "LOG", "execute x: SELECT $1", Some(("DETAIL", &format!("parameters: $1 = '{text}'"))))],
+            3 => vec![record(&own, "LOG", &format!("execute {text}: SELECT 1"), None)],
+            way => {
+                let pid = 1_000 + step;
+                let name: String = text.replace('\0', "").chars().take([63, 2_000][random.below(2)]).collect();
+                let (user, database) = if way == 4 { (name.as_str(), "shop") } else { ("x", name.as_str()) };
+                let head = line(pid, &format!("{user}@{database}"), LAIR, step);
+                let received =
+                    record(&line(pid, "[unknown]@[unknown]", LAIR, step), "LOG", &format!("connection received: host={LAIR} port=6"), None);
+                let detail = "Connection matched pg_hba.conf line 3: \"host all all all scram-sha-256\"";
+                vec![
+                    received,
+                    record(&head, "FATAL", &format!("password authentication failed for user \"{user}\""), Some(("DETAIL", detail))),
+                ]
+            }
+        }
+    }
+}
+
+/// PostgreSQL's csvlog.
+mod csv {
+    use super::*;
+
+    fn quoted(text: &str) -> String {
+        format!("\"{}\"", text.replace('\0', "").replace('"', "\"\""))
+    }
+
+    fn row(pid: usize, user: &str, host: &str, severity: &str, message: &str, step: usize) -> String {
+        format!(
+            "2026-11-22 {} UTC,{},\"shop\",{pid},\"{host}:5\",6a0.{pid:x},{step},\"idle\",2026-11-22 02:00:00 UTC,3/7,0,{severity},00000,{},,,,,,,,,\"app\",\"client backend\",,0\n",
+            stamp(step),
+            quoted(user),
+            quoted(message)
+        )
+    }
+
+    pub fn head() -> Vec<String> {
+        [(77, HONEST, HOME), (78, HOSTILE, LAIR)]
+            .map(|(pid, user, host)| row(pid, user, host, "LOG", &format!("connection authorized: user={user} database=shop"), 0))
+            .to_vec()
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        row(77, HONEST, HOME, "LOG", &format!("statement: {statement}"), step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        // A forged row without quotes, which would be one if a relay cut there.
+        let text = if random.below(2) == 0 { text.replace('"', "") } else { text.to_owned() };
+        vec![match random.below(4) {
+            0 => row(1_000 + step, &text, LAIR, "FATAL", &format!("password authentication failed for user \"{text}\""), step),
+            1 => row(78, HOSTILE, LAIR, "LOG", &format!("execute {text}: SELECT 1"), step),
+            _ => row(78, HOSTILE, LAIR, "LOG", &format!("statement: SELECT '{text}'"), step),
+        }]
+    }
+}
+
+/// MariaDB's server_audit: statements are escaped, names of refused logins are not, and are written twice.
+mod audit {
+    use super::*;
+
+    fn row(user: &str, host: &str, connection: usize, rest: &str, step: usize) -> String {
+        format!("20261122 {},db1,{user},{host},{connection},{rest}\n", &stamp(step)[..8])
+    }
+
+    pub fn head() -> Vec<String> {
+        [(5, HONEST, HOME), (6, HOSTILE, LAIR)].map(|(connection, user, host)| row(user, host, connection, "0,CONNECT,shop,,0", 0)).to_vec()
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        let escaped = statement.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\t', "\\t");
+        row(HONEST, HOME, 5, &format!("{},QUERY,shop,'{escaped}',0", 100 + step), step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        if random.below(2) == 0 {
+            let escaped = text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+            return vec![row(HOSTILE, LAIR, 6, &format!("{},QUERY,shop,'{}',1064", 100 + step, escaped), step)];
+        }
+        let name: String = text.replace('\0', "").chars().take(128).collect();
+        ["FAILED_CONNECT,,,1045", "DISCONNECT,,,0"].map(|rest| row(&name, LAIR, 1_000 + step, &format!("0,{rest}"), step)).to_vec()
+    }
+}
+
+/// MySQL's general log from 5.7 on: text as it came, of statements that could be parsed.
+mod general {
+    use super::*;
+
+    fn entry(connection: usize, rest: &str, step: usize) -> String {
+        format!("2026-11-22T{}123Z\t{connection:5} {rest}\n", stamp(step))
+    }
+
+    pub fn head() -> Vec<String> {
+        let banner = "/usr/sbin/mysqld, Version: 8.0.36 (MySQL Community Server - GPL). started with:\n\
+                      Tcp port: 3306  Unix socket: /run/mysqld.sock\nTime                 Id Command    Argument\n";
+        vec![
+            banner.to_owned(),
+            entry(5, &format!("Connect\t{HONEST}@{HOME} on shop using TCP/IP"), 0),
+            entry(6, &format!("Connect\t{HOSTILE}@{LAIR} on shop using TCP/IP"), 0),
+        ]
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        entry(5, &format!("Query\t{statement}"), step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        if random.below(3) > 0 {
+            let literal = text.replace('\\', "\\\\").replace('\'', "''");
+            return vec![entry(6, &format!("Query\tSELECT '{literal}'"), step)];
+        }
+        let name: String = text.replace('\0', "").chars().take(128).collect();
+        let login = entry(1_000 + step, &format!("Connect\t{name}@{LAIR} on  using TCP/IP"), step);
+        vec![login, entry(1_000 + step, &format!("Connect\tAccess denied for user '{name}'@'{LAIR}' (using password: YES)"), step)]
+    }
+}
+
+/// MariaDB's general log: any text as it came, and times only where a second begins.
+mod mariadb {
+    use super::*;
+
+    fn entry(connection: usize, rest: &str, step: usize) -> String {
+        let time = if step.is_multiple_of(100) { format!("261122 {}", &stamp(step)[..8].replacen('0', " ", 1)) } else { "\t".to_owned() };
+        format!("{time}\t{connection:6} {rest}\n")
+    }
+
+    pub fn head() -> Vec<String> {
+        let banner = "/usr/sbin/mariadbd, Version: 10.11.6-MariaDB (Debian). started with:\n\
+                      Tcp port: 3306  Unix socket: /run/mysqld.sock\nTime\t\t    Id Command\tArgument\n";
+        vec![
+            banner.to_owned(),
+            entry(5, &format!("Connect\t{HONEST}@{HOME} on shop using TCP/IP"), 0),
+            entry(6, &format!("Connect\t{HOSTILE}@{LAIR} on shop using TCP/IP"), 1),
+        ]
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        entry(5, &format!("Query\t{statement}"), step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        if random.below(3) > 0 {
+            return vec![entry(6, &format!("Query\t{}{text}", random.pick(&["", "SELECT '", "SELECT 1 "])), step)];
+        }
+        let name: String = text.replace('\0', "").chars().take(128).collect();
+        let login = entry(1_000 + step, &format!("Connect\t{name}@{LAIR} on  using TCP/IP"), step);
+        vec![login, entry(1_000 + step, &format!("Connect\tAccess denied for user '{name}'@'{LAIR}' (using password: YES)"), step)]
+    }
+}
+
+/// MySQL's slow log, likewise.
+mod slow {
+    use super::*;
+
+    fn entry(user: &str, host: &str, connection: usize, statement: &str, step: usize) -> String {
+        format!(
+            "# Time: 2026-11-22T{}123Z\n# User@Host: {user}[{user}] @  [{host}]  Id: {connection:5}\n# Query_time: 0.000213  Lock_time: 0.000004 Rows_sent: 1  \
+             Rows_examined: 1\nSET timestamp={};\n{statement};\n",
+            stamp(step),
+            1_795_313_100 + step / 100
+        )
+    }
+
+    pub fn head() -> Vec<String> {
+        vec![general::head().remove(0), entry(HOSTILE, LAIR, 6, "SELECT 0", 0)]
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        entry(HONEST, HOME, 5, statement, step)
+    }
+
+    pub fn hostile(_: &mut Random, text: &str, step: usize) -> Vec<String> {
+        vec![entry(HOSTILE, LAIR, 6, text, step)]
+    }
+}
+
+/// Percona's audit log as CSV.
+mod percona {
+    use super::*;
+
+    fn row(user: &str, host: &str, connection: usize, statement: &str, step: usize) -> String {
+        let quoted = |text: &str| text.replace('"', "\"\"");
+        format!(
+            "\"Query\",\"{step}_2026-11-22T02:00:00\",\"2026-11-22T{} UTC\",\"select\",\"{connection}\",0,\"{}\",\"{user}[{user}] @  [{host}]\",\"\",\"\",\"{host}\",\"shop\"\n",
+            &stamp(step)[..8],
+            quoted(statement)
+        )
+    }
+
+    pub fn head() -> Vec<String> {
+        vec!["\"Audit\",\"1_2026-11-22T02:00:00\",\"2026-11-22T02:00:00 UTC\",\"5.7.34\",\"--port=3306\",\"x86_64\"\n".to_owned()]
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        row(HONEST, HOME, 5, statement, step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        let text = if random.below(2) == 0 { text.replace('"', "") } else { text.to_owned() };
+        vec![row(HOSTILE, LAIR, 6, &text, step)]
+    }
+}
+
+/// CockroachDB's log: marks around all that clients choose.
+mod cockroach {
+    use super::*;
+
+    fn entry(user: &str, host: &str, kind: &str, statement: &str, step: usize) -> String {
+        let marked = |text: &str| {
+            let clean = text.replace(['‹', '›'], "?");
+            serde_json::to_string(&format!("‹{}›", clean.replace('\n', "›\n‹"))).expect("text")
+        };
+        format!(
+            "I261122 {}001 611 9@util/log/event_log.go:32 ⋮ [n1,client=‹{host}:53568›,hostssl,user=‹{}›] {} ={{\"EventType\":\"{kind}\",\"Statement\":{},\"User\":{}}}\n",
+            stamp(step),
+            user.replace(['‹', '›'], "?").replace('\n', "›\n‹"),
+            step + 1,
+            marked(statement),
+            marked(user)
+        )
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        entry(HONEST, HOME, "query_execute", statement, step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        vec![match random.below(3) {
+            0 => entry(text, LAIR, "client_authentication_failed", "", step),
+            _ => entry(HOSTILE, LAIR, "query_execute", text, step),
+        }]
+    }
+}
+
+/// Cassandra's file audit log: statements as they came.
+mod cassandra {
+    use super::*;
+
+    fn entry(user: &str, source: &str, port: usize, what: &str, step: usize) -> String {
+        format!(
+            "INFO  [Native-Transport-Requests-1] 2026-11-22 {} FileAuditLogger.java:51 - user:{user}|host:/10.0.0.5:7000|source:/{source}|port:{port}|timestamp:{}|{what}\n",
+            stamp(step).replace('.', ","),
+            1_795_313_100_000_usize + 10 * step
+        )
+    }
+
+    pub fn head() -> Vec<String> {
+        let login = "type:LOGIN_SUCCESS|category:AUTH|operation:LOGIN SUCCESSFUL";
+        vec![entry(HONEST, HOME, 5_001, login, 0), entry(HOSTILE, LAIR, 5_002, login, 0)]
+    }
+
+    pub fn honest(statement: &str, step: usize) -> String {
+        entry(HONEST, HOME, 5_001, &format!("type:SELECT|category:QUERY|ks:shop|scope:orders|operation:{statement}"), step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        vec![match random.below(3) {
+            0 => {
+                let refused = format!(
+                    "type:LOGIN_ERROR|category:AUTH|operation:LOGIN FAILURE; Provided username {text} and/or password are incorrect"
+                );
+                entry("null", LAIR, 1_000 + step, &refused, step)
+            }
+            1 => entry(
+                HOSTILE,
+                LAIR,
+                5_002,
+                &format!("type:REQUEST_FAILURE|category:ERROR|operation:{text}; line 1:0 no viable alternative"),
+                step,
+            ),
+            _ => entry(
+                HOSTILE,
+                LAIR,
+                5_002,
+                &format!("type:SELECT|category:QUERY|ks:shop|scope:orders|operation:SELECT '{}'", text.replace('\'', "''")),
+                step,
+            ),
+        }]
+    }
+}
