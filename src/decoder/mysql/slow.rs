@@ -29,7 +29,7 @@
 //!
 //! So all entries of a log without errors keep their token; an attacker can make others' entries doubtful, but not speak for them.
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,7 @@ use super::{banner, head, outcome, some, stamp};
 use crate::decoder::timestamp::{Timestamps, epoch};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::framing::seek::Seek;
 use crate::token::WordId;
 
 pub mod entry;
@@ -78,7 +79,7 @@ pub const FORMAT: Format = Format {
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let (mut users, mut costs, mut foreign) = (0, 0, 0);
     for line in sample.split(|b| *b == b'\n').take(400) {
-        users += usize::from(line.starts_with(USER) || (line.starts_with(TIME) && line.contains_str(" # User@Host: ")));
+        users += usize::from(line.starts_with(USER) || (line.starts_with(TIME) && line.holds(" # User@Host: ")));
         costs += usize::from(line.starts_with(b"# Query_time: "));
         foreign += usize::from(users == 0 && !line.is_empty() && !line.starts_with(b"#") && !banner(line) && !head(line));
     }
@@ -103,6 +104,9 @@ struct Clock {
     zoned: bool,
     /// The time of the last entry, for what has none.
     last: Option<Time>,
+    /// The user of the last entry.
+    #[serde(skip)]
+    user: Option<(Vec<u8>, WordId)>,
 }
 
 fn unzoned() -> Timestamps {
@@ -111,7 +115,15 @@ fn unzoned() -> Timestamps {
 
 impl Clock {
     fn new(zone: Option<jiff::tz::TimeZone>) -> Self {
-        Clock { stamps: Timestamps::new(zone), now: None, zoned: false, last: None }
+        Clock { stamps: Timestamps::new(zone), now: None, zoned: false, last: None, user: None }
+    }
+
+    /// The user of an entry, mostly that of the one before.
+    fn who(&mut self, user: &[u8]) -> WordId {
+        match &self.user {
+            Some((last, who)) if last == user => *who,
+            _ => self.user.insert((user.to_vec(), WordId::of(user))).1,
+        }
     }
 
     /// When the statement began.
@@ -154,7 +166,7 @@ impl Clock {
             doubt.add(WordId::of(b""));
         }
         let account = entry.account.and_then(entry::account);
-        let who = WordId::of(account.map_or(b"", |account| account.user));
+        let who = self.who(account.map_or(b"", |account| account.user));
         let proved = doubt.proved(who, 0);
         let keeps = proved && account.is_some_and(|a| a.account == a.user && keeper(a.user, a.ip.is_empty() && a.host == b"localhost"));
         let body = text.get(entry.body..).unwrap_or_default().trim_ascii_end();
