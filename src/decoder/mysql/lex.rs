@@ -118,19 +118,6 @@ impl Lexer {
     }
 }
 
-/// Plain letters, digits and blanks.
-const PLAIN: [bool; 256] = {
-    let (mut plain, mut byte) = ([false; 256], 0u8);
-    while byte < 128 {
-        let (head, _) = plain.split_at_mut(byte as usize + 1);
-        if let [.., last] = head {
-            *last = matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b' ' | b',' | b'_');
-        }
-        byte += 1;
-    }
-    plain
-};
-
 /// Reads `text` from `at` on; with `careful` only up to what not all ways read alike. Returns where it stopped.
 fn run(way: &mut Way, text: &[u8], mut at: usize, kind: (bool, bool, Version), careful: bool) -> usize {
     let (escapes, wide, version) = kind;
@@ -176,8 +163,11 @@ fn run(way: &mut Way, text: &[u8], mut at: usize, kind: (bool, bool, Version), c
                 }
                 _ => {
                     // Plain letters, digits and blanks.
-                    let plain = |b: &u8| PLAIN.get(usize::from(*b)).copied().unwrap_or_default();
-                    at += rest.iter().position(|b| !plain(b)).unwrap_or(rest.len()).max(1);
+                    at += rest
+                        .iter()
+                        .position(|b| !matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b' ' | b',' | b'_'))
+                        .unwrap_or(rest.len())
+                        .max(1);
                     continue;
                 }
             },

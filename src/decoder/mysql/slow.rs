@@ -104,9 +104,6 @@ struct Clock {
     zoned: bool,
     /// The time of the last entry, for what has none.
     last: Option<Time>,
-    /// The user of the last entry.
-    #[serde(skip)]
-    user: Option<(Vec<u8>, WordId)>,
 }
 
 fn unzoned() -> Timestamps {
@@ -115,15 +112,7 @@ fn unzoned() -> Timestamps {
 
 impl Clock {
     fn new(zone: Option<jiff::tz::TimeZone>) -> Self {
-        Clock { stamps: Timestamps::new(zone), now: None, zoned: false, last: None, user: None }
-    }
-
-    /// The user of an entry, mostly that of the one before.
-    fn who(&mut self, user: &[u8]) -> WordId {
-        match &self.user {
-            Some((last, who)) if last == user => *who,
-            _ => self.user.insert((user.to_vec(), WordId::of(user))).1,
-        }
+        Clock { stamps: Timestamps::new(zone), now: None, zoned: false, last: None }
     }
 
     /// When the statement began.
@@ -166,7 +155,7 @@ impl Clock {
             doubt.add(WordId::of(b""));
         }
         let account = entry.account.and_then(entry::account);
-        let who = self.who(account.map_or(b"", |account| account.user));
+        let who = WordId::of(account.map_or(b"", |account| account.user));
         let proved = doubt.proved(who, 0);
         let keeps = proved && account.is_some_and(|a| a.account == a.user && keeper(a.user, a.ip.is_empty() && a.host == b"localhost"));
         let body = text.get(entry.body..).unwrap_or_default().trim_ascii_end();

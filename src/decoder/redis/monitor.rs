@@ -86,9 +86,7 @@ impl<'a> Line<'a> {
     fn read(line: &'a [u8]) -> Option<Self> {
         // `+` where the reply was written down as it came over the wire.
         let line = line.strip_prefix(b"+").unwrap_or(line);
-        let stamp = line.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
-        let (stamp, rest) = line.split_at_checked(stamp)?;
-        let rest = rest.strip_prefix(b" [")?;
+        let (stamp, rest) = line.part(" [")?;
         let time = timestamp::epoch(stamp).ok().filter(|_| stamp.contains(&b'.'))?;
         let (place, arguments) = rest.part("] \"")?;
         let (database, client) = place.part(" ")?;
@@ -105,8 +103,7 @@ fn lists(line: &[u8]) -> Option<(u64, &[u8], &[u8])> {
         return None;
     }
     for field in line.trim_ascii().split(|b| *b == b' ') {
-        let (key, value) = field.split_at_checked(memchr::memchr(b'=', field)?)?;
-        match (key, value.get(1..)?) {
+        match field.part("=")? {
             (b"id", value) => id = std::str::from_utf8(value).ok()?.parse().ok(),
             (b"addr", value) => address = Some(value),
             (b"user", value) => user = Some(value),
