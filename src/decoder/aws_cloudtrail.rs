@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::json::pick::{self, Picked, Places, Value};
@@ -19,6 +19,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 mod verb;
 
@@ -109,17 +110,16 @@ fn places() -> Places {
 }
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
-    let places = places();
     let event =
-        |picked: &Picked<'_>| picked.text(SOURCE).is_some_and(|source| source.contains_str(".amazonaws.com")) && picked.get(NAME).is_some();
+        |picked: &Picked<'_>| picked.text(SOURCE).is_some_and(|source| source.holds(".amazonaws.com")) && picked.get(NAME).is_some();
     let known = |picked: &Picked<'_>| {
         event(picked)
             || picked.text(INNER).is_some_and(|text| {
                 let arena = Bump::new();
-                event(&pick::pick_head(pick::text(text, &arena), &places, SLOTS, &arena).0)
+                event(&pick::pick_head(pick::text(text, &arena), &places(), SLOTS, &arena).0)
             })
     };
-    sample::guess(sample, WRAPPERS, &places, SLOTS, known, 95, "CloudTrail events")
+    sample::guess(sample, WRAPPERS, places, SLOTS, known, 95, "CloudTrail events")
 }
 
 /// Events remembered, to know a repeated delivery.
@@ -236,7 +236,7 @@ fn outcome(picked: &Picked<'_>) -> Outcome {
         (None, _) => Outcome::Success,
         // It would have been allowed.
         (Some(code), _) if code.ends_with(b"DryRunOperation") => Outcome::Success,
-        (Some(code), _) if DENIALS.iter().any(|denial| code.contains_str(denial)) => Outcome::Denied,
+        (Some(code), _) if DENIALS.iter().any(|denial| code.holds(denial)) => Outcome::Denied,
         _ => Outcome::Error,
     }
 }
@@ -255,7 +255,7 @@ const DENIALS: [&str; 8] = [
 
 /// `s3:GetObject`
 fn action<'a>(source: &BStr, name: &BStr, arena: &'a Bump) -> &'a [&'a BStr] {
-    let service = source.find(b".amazonaws.com").and_then(|at| source.get(..at)).unwrap_or(source);
+    let service = source.seek(b".amazonaws.com").and_then(|at| source.get(..at)).unwrap_or(source);
     arena.alloc_slice_copy(&[join(&[service, b":", name], arena)])
 }
 
@@ -285,7 +285,7 @@ fn principal<'a>(picked: &Picked<'a>, arena: &'a Bump) -> Option<&'a BStr> {
 
 /// The name of a role's session is chosen by whoever takes the role.
 fn without_session(arn: &BStr) -> &BStr {
-    match arn.contains_str(":assumed-role/") {
+    match arn.holds(":assumed-role/") {
         true => without(arn, b'/'),
         false => arn,
     }

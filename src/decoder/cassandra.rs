@@ -12,7 +12,7 @@
 //! not understood may be any text: behind one, records of others count only if they go on with a session that is known
 //! ([`doubt`]).
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::peer::peer;
@@ -20,6 +20,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::joined::Joined;
+use crate::framing::seek::Seek;
 
 pub mod doubt;
 mod ecaudit;
@@ -149,7 +150,7 @@ fn nobody(user: &[u8]) -> bool {
 }
 
 fn understand<'a>(audit: &Audit<'a>, event: &mut Event<'a>, arena: &'a Bump) {
-    let source = audit.source.rsplit_once_str("/").map_or(audit.source, |(name, ip)| if ip.is_empty() { name } else { ip });
+    let source = audit.source.part_last("/").map_or(audit.source, |(name, ip)| if ip.is_empty() { name } else { ip });
     (event.address, event.port) = peer(source);
     if audit.source.starts_with(b"/null") || source == b"null" {
         (event.address, event.port) = (None, None);
@@ -157,12 +158,13 @@ fn understand<'a>(audit: &Audit<'a>, event: &mut Event<'a>, arena: &'a Bump) {
     let port = std::str::from_utf8(audit.port).ok().and_then(|p| p.parse::<u16>().ok()).filter(|p| *p != 0);
     event.port = port.or(event.port);
     if !audit.port.is_empty() {
-        let ip = if matches!(event.address, Some(Address::Ip(std::net::IpAddr::V6(_)))) {
-            format!("[{}]", source.as_bstr())
-        } else {
-            source.as_bstr().to_string()
-        };
-        event.session = Some(BStr::new(arena.alloc_str(&format!("{ip}:{}", audit.port.as_bstr()))));
+        let v6 = matches!(event.address, Some(Address::Ip(std::net::IpAddr::V6(_))));
+        let (open, close) = if v6 { ("[", "]:") } else { ("", ":") };
+        let text = |bytes: &'a [u8]| crate::decoder::json::pick::text(bytes, arena).as_bytes();
+        let parts = [open.as_bytes(), text(source), close.as_bytes(), text(audit.port)];
+        let mut session = bumpalo::collections::Vec::with_capacity_in(parts.iter().map(|part| part.len()).sum(), arena);
+        parts.iter().for_each(|part| session.extend_from_slice(part));
+        event.session = Some(BStr::new(session.into_bump_slice()));
     }
     // GRANT writes resources: `ks:data/shop/*|scope:data/shop/orders`.
     let keyspace = audit.keyspace.strip_prefix(b"data/").and_then(|k| k.split(|b| *b == b'/').next()).unwrap_or(audit.keyspace);
@@ -203,7 +205,7 @@ fn understand<'a>(audit: &Audit<'a>, event: &mut Event<'a>, arena: &'a Bump) {
     if matches!(event.outcome, Outcome::Denied | Outcome::Error) {
         event.code = Some(BStr::new(audit.kind));
         // Some versions tell refusals by their message only.
-        if error.contains_str(" permission on <") || error.contains_str("sufficient privileges") {
+        if error.holds(" permission on <") || error.holds("sufficient privileges") {
             (event.kind, event.outcome) = (Kind::Denied, Outcome::Denied);
         }
     }
@@ -211,8 +213,8 @@ fn understand<'a>(audit: &Audit<'a>, event: &mut Event<'a>, arena: &'a Bump) {
 
 /// Who somebody tried to be: `LOGIN FAILURE; Provided username NAME and/or password ...`
 fn claimed<'a>(audit: &Audit<'a>) -> &'a [u8] {
-    let told = audit.operation.split_once_str("Provided username ").map(|(_, rest)| rest);
-    let name = told.map(|rest| rest.rsplit_once_str(" and/or password").map_or(rest, |(name, _)| name));
+    let told = audit.operation.part("Provided username ").map(|(_, rest)| rest);
+    let name = told.map(|rest| rest.part_last(" and/or password").map_or(rest, |(name, _)| name));
     name.unwrap_or(if nobody(audit.user) { b"" } else { audit.user })
 }
 

@@ -21,6 +21,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "clickhouse-query-log",
@@ -110,7 +111,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
             None => false,
         }
     };
-    sample::guess(sample, WRAPPERS, &places(), SLOTS, known, 95, "rows of ClickHouse's query_log")
+    sample::guess(sample, WRAPPERS, places, SLOTS, known, 95, "rows of ClickHouse's query_log")
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -257,7 +258,7 @@ fn code(exception: &[u8]) -> Option<i64> {
 /// The sixteen bytes in which old versions write an address. They are no UTF-8, so the record itself is looked at: a quote inside
 /// text is escaped, and no text holds the key as it is searched here.
 fn binary(record: &[u8]) -> Option<IpAddr> {
-    let at = record.find(b",\"address\":\"")? + b",\"address\":\"".len();
+    let at = record.seek(b",\"address\":\"")? + b",\"address\":\"".len();
     let mut rest = record.get(at..)?;
     let mut bytes = [0u8; 16];
     for slot in &mut bytes {

@@ -20,6 +20,7 @@ use super::json::pick::{self, Places, Value};
 use super::timestamp::{Timestamps, epoch};
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Time};
+use crate::framing::seek::Seek;
 
 mod entry;
 mod framer;
@@ -90,8 +91,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         good += usize::from(if line.starts_with(b"{") {
             let (picked, _) = pick::pick_head(pick::text(line, &arena), &places, SLOTS, &arena);
             // Seconds with nine digits behind the point are CockroachDB's own.
-            picked.get(CHANNEL).is_some()
-                && picked.text(TIME).is_some_and(|text| text.rsplit_once_str(".").is_some_and(|(_, f)| f.len() == 9))
+            picked.get(CHANNEL).is_some() && picked.text(TIME).is_some_and(|text| text.part_last(".").is_some_and(|(_, f)| f.len() == 9))
         } else {
             entry::parse(line).is_some()
         });

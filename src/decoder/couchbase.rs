@@ -16,6 +16,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 mod access;
 
@@ -106,7 +107,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         // Numbers of Couchbase's audit events are multiples of 4096 and what follows them.
         has(TIME) && has(NAME) && has(DESCRIPTION) && picked.number(ID).is_some_and(|id| (4_096..65_536).contains(&id))
     };
-    sample::guess(sample, &[], &places(), SLOTS, known, 92, "audit events of Couchbase")
+    sample::guess(sample, &[], places, SLOTS, known, 92, "audit events of Couchbase")
 }
 
 struct Audit {
@@ -154,7 +155,7 @@ fn fill<'a>(event: &mut Event<'a>, name: &'a BStr, picked: &Picked<'a>, arena: &
     event.code = picked.word(ERROR, arena);
     let failed = picked.text(STATUS).is_some_and(|status| !matches!(status.as_bytes(), b"success" | b"completed" | b"running"));
     let lower = name.to_ascii_lowercase();
-    let has = |word: &str| lower.contains_str(word);
+    let has = |word: &str| lower.holds(word);
     (event.kind, event.outcome) = match () {
         () if has("login success") || has("authentication succeeded") => (Kind::Login, Outcome::Success),
         () if has("login fail") || has("authentication failed") => (Kind::LoginFailed, Outcome::Denied),
@@ -217,7 +218,7 @@ const WORDS: [(&str, Operation); 20] = [
 ];
 
 fn operation(name: &[u8]) -> Operation {
-    WORDS.iter().find(|(word, _)| name.contains_str(word)).map_or(Operation::Other, |(_, operation)| *operation)
+    WORDS.iter().find(|(word, _)| name.holds(word)).map_or(Operation::Other, |(_, operation)| *operation)
 }
 
 /// A duration as Go writes it, in microseconds: `51.2µs`, `1.2ms`, `1m2.5s`.

@@ -18,6 +18,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "couchdb-log",
@@ -55,7 +56,7 @@ struct Line<'a> {
 }
 
 fn line(text: &[u8]) -> Option<Line<'_>> {
-    let (level, rest) = text.strip_prefix(b"[")?.split_once_str("] ")?;
+    let (level, rest) = text.strip_prefix(b"[")?.part("] ")?;
     let mut words = rest.splitn_str(5, " ");
     let (time, node, pid, _id) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let sound = LEVELS.contains(&level) && time.contains(&b'T') && node.contains(&b'@') && pid.starts_with(b"<") && pid.ends_with(b">");
@@ -100,8 +101,8 @@ fn request(message: &[u8]) -> Option<Request<'_>> {
     {
         return None;
     }
-    let (before, user) = who.rsplit_once_str(" ")?;
-    let (host, peer) = before.rsplit_once_str(" ")?;
+    let (before, user) = who.part_last(" ")?;
+    let (host, peer) = before.part_last(" ")?;
     Some(Request { peer, user, method, path, status, took, sound: !host.contains(&b' ') })
 }
 
@@ -140,7 +141,7 @@ impl Decoder for Log {
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
         event.suspect = record.suspect;
-        if line.message.starts_with(b"OS Process ") && line.message.contains_str(" Log :: ") {
+        if line.message.starts_with(b"OS Process ") && line.message.holds(" Log :: ") {
             self.state.doubt = DOUBT;
         } else if let Some(request) = request(line.message) {
             if !request.sound {
@@ -170,8 +171,7 @@ fn fill<'a>(event: &mut Event<'a>, request: &Request<'a>, arena: &'a Bump) {
     let path = request.path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     let mut parts = path.split_str("/").skip(1).filter(|part| !part.is_empty());
     let (first, second) = (parts.next(), parts.next());
-    let operation =
-        operation(request.method, first, second, parts.next().is_some_and(|part| part == b"_view") || path.contains_str("/_view/"));
+    let operation = operation(request.method, first, second, parts.next().is_some_and(|part| part == b"_view") || path.holds("/_view/"));
     let login = operation == Operation::Connect;
     event.operation = Some(operation);
     (event.kind, event.outcome) = match (request.status.first(), request.status) {

@@ -23,6 +23,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub mod action;
 mod slowlog;
@@ -128,7 +129,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
                 None => slowlog::is(picked),
             }
     };
-    sample::guess(sample, &[], &places(), SLOTS, known, 95, "audit records or slow logs of Elasticsearch")
+    sample::guess(sample, &[], places, SLOTS, known, 95, "audit records or slow logs of Elasticsearch")
 }
 
 /// Said of all records of a log in text form, and of a line of JSON that stands in one.
@@ -266,7 +267,7 @@ impl Audit {
 
 impl Decoder for Audit {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
-        if record.bytes.trim_start().starts_with(b"{") {
+        if record.bytes.trimmed_start().starts_with(b"{") {
             return self.json(record, arena);
         }
         let Some(line) = text::line(record.bytes) else {

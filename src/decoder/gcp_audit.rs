@@ -20,6 +20,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 mod bigquery;
 
@@ -110,7 +111,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
             && picked.text(METHOD).is_some_and(|method| !elsewhere(method))
             && picked.get(TIME).is_some()
     };
-    sample::guess(sample, WRAPPERS, &places(), SLOTS, known, 94, "audit log entries of Google Cloud")
+    sample::guess(sample, WRAPPERS, places, SLOTS, known, 94, "audit log entries of Google Cloud")
 }
 
 struct Audit {
@@ -166,7 +167,7 @@ impl Decoder for Audit {
                 if event.statement.is_some() {
                     (event.dialect, event.operation, event.objects) = (Dialect::Generic, None, &[]);
                 }
-                event.database = picked.text(RESOURCE).and_then(|name| Some(BStr::new(name.split_once_str("/databases/")?.1)));
+                event.database = picked.text(RESOURCE).and_then(|name| Some(BStr::new(name.part("/databases/")?.1)));
             }
             _ => {}
         }
@@ -185,7 +186,7 @@ impl Decoder for Audit {
 /// Who called: the principal, and the key of a service account that was used.
 fn principal<'a>(picked: &Picked<'a>, arena: &'a Bump) -> Option<&'a BStr> {
     let name = picked.text(EMAIL).or(picked.text(SUBJECT))?;
-    let Some((_, key)) = picked.text(KEY).and_then(|key| key.rsplit_once_str("/keys/")) else { return Some(name) };
+    let Some((_, key)) = picked.text(KEY).and_then(|key| key.part_last("/keys/")) else { return Some(name) };
     let mut full = bumpalo::collections::Vec::new_in(arena);
     for part in [name.as_bytes(), b"/keys/", key] {
         full.extend_from_slice(part);

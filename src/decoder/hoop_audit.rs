@@ -86,7 +86,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         picked.text(KIND).is_some_and(|kind| KINDS.iter().any(|known| kind == *known))
             && [TIME, SESSION, ALLOWED].iter().all(|slot| picked.get(*slot).is_some())
     };
-    sample::guess(sample, &[], &places(), SLOTS, known, 95, "hoop's audit events")
+    sample::guess(sample, &[], places, SLOTS, known, 95, "hoop's audit events")
 }
 
 /// What hoop puts behind a statement that it cut.

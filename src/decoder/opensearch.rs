@@ -20,6 +20,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "opensearch-audit",
@@ -102,7 +103,7 @@ fn line(text: &[u8]) -> Line<'_> {
         let name = word.get(..end).unwrap_or_default();
         match words {
             0 => time = name,
-            2 => audit = name.to_ascii_lowercase().contains_str("audit"),
+            2 => audit = name.to_ascii_lowercase().holds("audit"),
             _ => {}
         }
         words += 1;
@@ -110,7 +111,7 @@ fn line(text: &[u8]) -> Line<'_> {
     }
     match words {
         0..3 => Line::None,
-        _ if rest.starts_with(b"{") && rest.contains_str("\"audit_category\"") => Line::Audit(rest, audit),
+        _ if rest.starts_with(b"{") && rest.holds("\"audit_category\"") => Line::Audit(rest, audit),
         _ => Line::Server(time),
     }
 }
@@ -132,7 +133,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         .flatten()
         .copied()
         .collect();
-    sample::guess(&objects, &[], &places(), SLOTS, known, 96, "audit records of OpenSearch")
+    sample::guess(&objects, &[], places, SLOTS, known, 96, "audit records of OpenSearch")
 }
 
 /// What a category means: kind, outcome, and whether the user is only claimed.

@@ -1,17 +1,22 @@
 //! A peer as many logs write it: an address or a host name, perhaps with a port.
 
-use bstr::ByteSlice;
+use bstr::BStr;
 
 use crate::event::Address;
+use crate::framing::seek::Seek;
 
 /// Reads `10.0.0.1`, `10.0.0.1:5123`, `::1`, `::1:16790`, `[::1]:5123`, `localhost`, `db.example.org:77`. What reads as an
 /// address as a whole is one, so an IPv6 address with a port of fewer than five digits needs brackets.
 pub fn peer(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
-    let address = Address::parse(text);
+    // With one colon it is no address as a whole.
+    let address = match memchr::memchr_iter(b':', text).count() {
+        1 => Some(Address::Name(BStr::new(text))),
+        _ => Address::parse(text),
+    };
     if !matches!(address, Some(Address::Name(_))) {
         return (address, None);
     }
-    let split = text.rsplit_once_str(":").and_then(|(name, port)| {
+    let split = text.part_last(":").and_then(|(name, port)| {
         let port = std::str::from_utf8(port).ok()?.parse::<u16>().ok()?;
         let name = name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name);
         // A local client has no port; servers write 0.

@@ -8,13 +8,14 @@
 //! <https://help.sap.com/docs/SAP_HANA_PLATFORM/b3ee5778bc2e4a089d3299b82ec762a7/35eb4e567d53456088755b8131b7ed1d.html>. Trace files are
 //! about the server itself: they are understood, and hold no act of a token.
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::table::Values;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::framing::seek::Seek;
 use crate::framing::stamped::{Stamped, Width, like};
 
 pub const FORMAT: Format = Format {
@@ -166,9 +167,9 @@ impl Hana {
     /// `[thread]{connection}[transaction/update] time level component file(line) : text`.
     fn trace<'a>(&mut self, record: &'a [u8]) -> Option<Event<'a>> {
         let rest = record.strip_prefix(b"[")?;
-        let (thread, rest) = rest.split_once_str("]{")?;
-        let (connection, rest) = rest.split_once_str("}[")?;
-        let (_, rest) = rest.split_once_str("] ")?;
+        let (thread, rest) = rest.part("]{")?;
+        let (connection, rest) = rest.part("}[")?;
+        let (_, rest) = rest.part("] ")?;
         if thread.is_empty() || !thread.iter().all(u8::is_ascii_digit) || connection.len() > 20 {
             return None;
         }

@@ -17,6 +17,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "secret-server",
@@ -99,15 +100,18 @@ impl Events {
         {
             return Some(Time(milliseconds * 1000));
         }
-        let mut words = text.split_str(" ").filter(|word| !word.is_empty());
+        let mut words = text.split(|b| *b == b' ').filter(|word| !word.is_empty());
         let (Some(month), Some(day), Some(year), Some(clock), None) =
             (words.next(), words.next(), words.next(), words.next(), words.next())
         else {
             return self.stamps.parse(text).ok();
         };
         let month = 1 + MONTHS.iter().position(|name| name.as_bytes().eq_ignore_ascii_case(month))?;
-        let plain = format!("{}-{month:02}-{:0>2} {}", year.to_str().ok()?, day.to_str().ok()?, clock.to_str().ok()?);
-        self.stamps.parse(plain.as_bytes()).ok()
+        let mut plain = smallvec::SmallVec::<[u8; 32]>::new();
+        let month = [b'-', b'0' + (month / 10) as u8, b'0' + (month % 10) as u8, b'-'];
+        let pad = if day.len() < 2 { &b"0"[..] } else { b"" };
+        [year, &month, pad, day, b" ", clock].iter().for_each(|part| plain.extend_from_slice(part));
+        self.stamps.parse(&plain).ok()
     }
 }
 
@@ -136,7 +140,7 @@ impl Decoder for Events {
         event.code = Some(number);
         event.address = value(ADDRESS).and_then(|address| Address::parse(address));
         // `SECRET - VIEW`
-        let (item, action) = name.split_once_str(" - ").unwrap_or((name, b""));
+        let (item, action) = name.part(" - ").unwrap_or((name, b""));
         let action = action.to_ascii_uppercase();
         let (operation, kind, outcome) = meaning(&action);
         event.operation = Some(operation);
@@ -195,14 +199,13 @@ const ACTIONS: [(&str, Operation, Kind, Outcome); 22] = [
 ];
 
 fn meaning(action: &[u8]) -> (Operation, Kind, Outcome) {
-    let found = ACTIONS.iter().find(|(part, ..)| action.contains_str(part));
+    let found = ACTIONS.iter().find(|(part, ..)| action.holds(part));
     found.map_or((Operation::Other, Kind::Query, Outcome::Success), |(_, operation, kind, outcome)| (*operation, *kind, *outcome))
 }
 
 /// Whether the message, where it says who acted, names this user. It does so before it comes to names that others choose.
 fn is_by(extension: &[u8], user: Option<&BStr>) -> bool {
-    let Some((_, said)) =
-        extension.split_once_str("By User: ").filter(|(before, _)| before.starts_with(b"msg=") && !before.contains_str("Item Name:"))
+    let Some((_, said)) = extension.part("By User: ").filter(|(before, _)| before.starts_with(b"msg=") && !before.holds("Item Name:"))
     else {
         return true;
     };

@@ -60,11 +60,10 @@ pub const FORMAT: Format = Format {
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     if sample.trim_start().starts_with(b"{") || sample.trim_start().starts_with(b"[") {
-        let places = places();
         return sample::guess(
             sample,
             row::WRAPPERS,
-            &places,
+            places,
             row::COLUMNS,
             |picked| row::known(|column| picked.get(column as usize).is_some()),
             93,

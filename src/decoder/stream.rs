@@ -106,13 +106,15 @@ impl Codec {
         sink: &mut dyn FnMut(Item<'_>),
     ) {
         let view = Record { bytes: record, truncated: frame.truncated || frame.unterminated, suspect: frame.suspect, note };
-        let decoded = match (self.decoder.decode(view, &self.arena), self.no_log) {
-            (Decoded::Reject(_), Some(reason)) => Decoded::Reject(reason),
-            (decoded, _) => decoded,
-        };
-        counts.count(&decoded);
         let forgeable = forgeable || self.format.forgeable;
-        sink(Item { offset, len, decoded, raw: record, frame, format: self.format, forgeable });
+        // Put in place at once: an event is large.
+        let decoded = self.decoder.decode(view, &self.arena);
+        let mut item = Item { offset, len, decoded, raw: record, frame, format: self.format, forgeable };
+        if let (Decoded::Reject(reason), Some(no_log)) = (&mut item.decoded, self.no_log) {
+            *reason = no_log;
+        }
+        counts.count(&item.decoded);
+        sink(item);
         if self.arena.allocated_bytes() > ARENA_LIMIT {
             self.arena = Bump::new();
         } else {
@@ -324,11 +326,13 @@ impl Stream {
             self.choose(buf.get(..SAMPLE.min(buf.len())).unwrap_or(buf));
         }
         while let Some(rest) = buf.get(used..).filter(|r| !r.is_empty()) {
-            let (framed, before) = match self.reading.as_mut() {
-                Some(Reading::Plain(codec)) => (codec.framer.next(rest, more), Vec::new()),
-                Some(Reading::Enveloped(framer, _)) => {
-                    let before = framer.save();
-                    (framer.next(rest, more), before)
+            // The state of the framer changes rarely: it is kept where it does.
+            let (framed, changed) = match self.reading.as_mut() {
+                Some(Reading::Plain(codec)) => (codec.framer.next(rest, more), None),
+                Some(Reading::Enveloped(framer, lanes)) => {
+                    let mark = framer.mark();
+                    let changed = (lanes.remembered() != Some(mark)).then(|| (mark, framer.save()));
+                    (framer.next(rest, more), changed)
                 }
                 None => break,
             };
@@ -341,8 +345,10 @@ impl Stream {
                     self.counts.record_bytes += frame.len.min(consumed) as u64;
                     self.offset += consumed as u64;
                     used += consumed;
-                    if let Some(Reading::Enveloped(_, lanes)) = &mut self.reading {
-                        lanes.remember(at, before);
+                    if let Some((mark, state)) = changed
+                        && let Some(Reading::Enveloped(_, lanes)) = &mut self.reading
+                    {
+                        lanes.remember(at, mark, state);
                     }
                     self.emit(at, self.offset, record, frame, sink);
                 }

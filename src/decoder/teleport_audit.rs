@@ -19,6 +19,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 mod prepared;
 
@@ -118,7 +119,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
             picked.text(CODE).is_some_and(|code| code.first().is_some_and(|first| first.eq_ignore_ascii_case(&b'T')) && code.len() >= 5);
         code && picked.get(TIME).is_some() && picked.text(EVENT).is_some_and(|event| event == "auth" || event.contains(&b'.'))
     };
-    sample::guess(sample, &["events"], &places(), SLOTS, known, 95, "Teleport's events")
+    sample::guess(sample, &["events"], places, SLOTS, known, 95, "Teleport's events")
 }
 
 struct Audit {
@@ -194,7 +195,7 @@ impl Decoder for Audit {
                 event.objects = one(&[own(PROCEDURE)], arena);
             }
             Act::Target => {
-                let target = own(TARGET).rsplit_once_str(".").map_or(own(TARGET), |(_, action)| BStr::new(action));
+                let target = own(TARGET).part_last(".").map_or(own(TARGET), |(_, action)| BStr::new(action));
                 event.operation = Some(Operation::Other);
                 event.objects = one(&[picked.text(PROTOCOL).unwrap_or("dynamodb".into()), ":".into(), target], arena);
             }
@@ -266,7 +267,7 @@ fn act(event: &BStr) -> Act<'_> {
         b"cert.create" => Act::Certificate,
         _ if event.starts_with(b"db.session.") || event.starts_with(b"session.") => Act::None,
         other => {
-            let Some((kind, verb)) = other.rsplit_once_str(".") else { return Act::None };
+            let Some((kind, verb)) = other.part_last(".") else { return Act::None };
             let operation = match verb {
                 b"create" | b"created" => Operation::Create,
                 b"update" | b"updated" => Operation::Alter,
@@ -285,7 +286,7 @@ fn outcome(event: &BStr, picked: &Picked<'_>) -> Outcome {
         // Only events of a failure have an error; codes of warnings are those of failures too.
         _ => event.ends_with(b".failed") || event.starts_with(b"db.session.") && picked.get(ERROR).is_some(),
     };
-    let refused = || picked.text(ERROR).is_some_and(|error| error.contains_str("denied"));
+    let refused = || picked.text(ERROR).is_some_and(|error| error.holds("denied"));
     match failed {
         false => Outcome::Success,
         true if refused() || event == "db.session.start" || event == "user.login" || event == "auth" => Outcome::Denied,

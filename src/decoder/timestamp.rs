@@ -191,13 +191,25 @@ pub fn epoch(text: &[u8]) -> Result<Time, NotATime> {
 
 /// Length of the time stamp at the start of `text` by its form alone: `YYYY-MM-DD hh:mm:ss[.f][ zone]`. Cheaper than reading it.
 pub fn form(text: &[u8]) -> Option<usize> {
-    let head = text.first_chunk::<19>()?;
-    if !head.iter().zip(b"dddd-dd-dd dd:dd:dd").all(|(b, p)| if *p == b'd' { b.is_ascii_digit() } else { b == p }) {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ', h1, h2, b':', i1, i2, b':', s1, s2] = *text.first_chunk::<19>()? else {
+        return None;
+    };
+    if [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, i1, i2, s1, s2].iter().fold(false, |other, b| other | !b.is_ascii_digit()) {
         return None;
     }
-    let (_, used) = text.get(16..).and_then(|rest| seconds(rest).ok())?;
-    let (_, zone) = zone_text(text.get(16 + used..)?);
-    Some(16 + used + zone)
+    if (s1, s2) > (b'6', b'0') {
+        return None;
+    }
+    let rest = text.get(19..)?;
+    let fraction = match rest {
+        [b'.' | b',', digits @ ..] => match digits.iter().take(9).take_while(|b| b.is_ascii_digit()).count() {
+            0 => return None,
+            digits => 1 + digits,
+        },
+        _ => 0,
+    };
+    let (_, zone) = zone_text(rest.get(fraction..)?);
+    Some(19 + fraction + zone)
 }
 
 fn digit(b: u8) -> Result<u8, NotATime> {
@@ -351,6 +363,25 @@ mod tests {
             (None, "999999999999999999999", "error"),
         ] {
             assert_eq!(show(zone, text), want, "{text} in {zone:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_stamp_ends_where_the_stamp_does() {
+        for text in [
+            "2026-11-22 02:05:17.355 UTC [980] LOG",
+            "2026-11-22 02:05:17 UTC:10.0.0.1(5)",
+            "2026-11-22 02:05:17,1234567891 x",
+            "2026-11-22 02:05:60 +05:30 [980]",
+            "2026-11-22 02:05:61 UTC",
+            "2026-11-22 02:05:99",
+            "2026-11-22 02:05:17. UTC",
+            "2026-11-22 02:05:17",
+            "2026-11-22 02:05",
+        ] {
+            let seconds = text.len() >= 19;
+            let want = Timestamps::new(None).parse_prefix(text.as_bytes()).ok().filter(|_| seconds).map(|(_, used)| used);
+            assert_eq!(form(text.as_bytes()), want, "{text}");
         }
     }
 

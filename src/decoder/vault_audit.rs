@@ -20,6 +20,7 @@ use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Lease, Operation, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 mod name;
 
@@ -113,16 +114,16 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     // What HashiCorp's log library writes; Consul's and Nomad's logs look the same, and are none of our business either.
     let server = |picked: &Picked<'_>| picked.get(SERVER_TIME).is_some() && picked.get(LEVEL).is_some() && picked.get(MESSAGE).is_some();
     let bare = bare(sample);
-    let found = sample::guess(bare, &[], &places(), SLOTS, audit, 95, "requests and responses of Vault's audit");
+    let found = sample::guess(bare, &[], places, SLOTS, audit, 95, "requests and responses of Vault's audit");
     match found.certainty {
-        0 => sample::guess(bare, &[], &places(), SLOTS, server, 80, "lines of Vault's server log"),
+        0 => sample::guess(bare, &[], places, SLOTS, server, 80, "lines of Vault's server log"),
         _ => found,
     }
 }
 
 /// The record without the audit device's prefix.
 fn bare(record: &[u8]) -> &[u8] {
-    let object = record.find(b"{\"").filter(|at| !record.get(..*at).is_some_and(|prefix| prefix.contains(&b'\n')));
+    let object = record.seek(b"{\"").filter(|at| !record.get(..*at).is_some_and(|prefix| prefix.contains(&b'\n')));
     object.and_then(|at| record.get(at..)).unwrap_or(record)
 }
 
@@ -216,7 +217,7 @@ fn fill<'a>(event: &mut Event<'a>, half: Half, picked: &Picked<'a>, arena: &'a B
 /// A request that was let through has no outcome yet.
 fn outcome(half: Half, picked: &Picked<'_>) -> Outcome {
     match picked.text(ERROR) {
-        Some(error) if error.contains_str("permission denied") || error.contains_str("invalid credentials") => Outcome::Denied,
+        Some(error) if error.holds("permission denied") || error.holds("invalid credentials") => Outcome::Denied,
         Some(_) => Outcome::Error,
         None if half == Half::Request => Outcome::Unknown,
         // The text of the error is hashed. In a key-value store `error` may be a secret's own field.
@@ -229,7 +230,7 @@ fn outcome(half: Half, picked: &Picked<'_>) -> Outcome {
 }
 
 fn operation(path: &BStr, word: &BStr) -> Operation {
-    if path.contains_str("/revoke") && word == "update" {
+    if path.holds("/revoke") && word == "update" {
         return Operation::Revoke;
     }
     match word.as_bytes() {
@@ -248,7 +249,7 @@ fn operation(path: &BStr, word: &BStr) -> Operation {
 fn login<'a>(path: &'a BStr, mount: Option<&BStr>) -> Option<Option<&'a BStr>> {
     let rest = match mount.and_then(|mount| path.strip_prefix(mount.as_bytes())) {
         Some(rest) if path.starts_with(b"auth/") => rest,
-        _ => path.strip_prefix(b"auth/")?.split_once_str("/")?.1,
+        _ => path.strip_prefix(b"auth/")?.part("/")?.1,
     };
     match rest {
         b"login" | b"oidc/callback" | b"callback" => Some(None),
@@ -273,7 +274,7 @@ fn within<'a>(namespace: Option<&BStr>, path: &'a BStr, arena: &'a Bump) -> &'a 
 /// (`static-creds` are no leases).
 fn lease<'a>(picked: &Picked<'a>, arena: &'a Bump) -> Option<&'a Lease<'a>> {
     let (path, account) = (picked.text(PATH)?, picked.text(ACCOUNT)?);
-    let role = path.split_once_str("/creds/")?.1;
+    let role = path.part("/creds/")?.1;
     let of_this = picked.text(LEASE)?.starts_with(path.as_bytes());
     if !of_this || account.starts_with(b"hmac-") || matches!(picked.get(ACCOUNT), Some(Value::List(_))) {
         return None;

@@ -31,7 +31,7 @@ pub struct Objects {
 }
 
 /// How far the object at the start of the buffer has been read.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Scan {
     at: usize,
     depth: u32,
@@ -47,6 +47,31 @@ struct Scan {
     text: (usize, usize),
     /// The last keys at depths 1 and 2.
     keys: [(usize, usize); 2],
+}
+
+/// Where the text of a string comes to a quote, an escape or a line end. Most are so short that `memchr` would take longer to begin, so eight
+/// bytes at a time are looked at first.
+fn ends(text: &[u8]) -> Option<usize> {
+    const SHORT: usize = 64;
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // The lowest high bit that is set stands in the first byte that is none; those above may be wrong.
+    let none = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let same = |word: u64, byte: u8| none(word ^ (ONES * u64::from(byte)));
+    let mut at = 0;
+    while let Some((word, _)) = text.get(at..).and_then(|rest| rest.split_first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*word);
+        let found = same(word, b'"') | same(word, b'\\') | same(word, b'\n');
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+        if at >= SHORT {
+            break;
+        }
+    }
+    let rest = text.get(at..)?;
+    let short = || rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n'));
+    Some(at + if at < SHORT { short()? } else { memchr::memchr3(b'"', b'\\', b'\n', rest)? })
 }
 
 enum Found {
@@ -68,8 +93,11 @@ impl Objects {
 
     /// Reads on to the end of the object at the start of `buf`.
     fn find(&mut self, buf: &[u8]) -> Found {
-        let scan = &mut self.scan;
-        while let Some(byte) = buf.get(scan.at).copied() {
+        // A copy, which stays in registers.
+        let mut scan = self.scan;
+        let mut keys = scan.keys;
+        let found = loop {
+            let Some(byte) = buf.get(scan.at).copied() else { break Found::More };
             let at = scan.at;
             if scan.string {
                 if std::mem::take(&mut scan.escaped) {
@@ -77,14 +105,14 @@ impl Objects {
                     continue;
                 }
                 let rest = buf.get(at..).unwrap_or_default();
-                let Some(step) = memchr::memchr3(b'"', b'\\', b'\n', rest) else {
+                let Some(step) = ends(rest) else {
                     scan.at = buf.len();
-                    break;
+                    break Found::More;
                 };
                 scan.at = at + step + 1;
                 match rest.get(step) {
                     Some(b'\\') => scan.escaped = true,
-                    Some(b'\n') => return Found::Torn(scan.at),
+                    Some(b'\n') => break Found::Torn(scan.at),
                     _ => {
                         scan.string = false;
                         scan.text.1 = at + step;
@@ -94,14 +122,17 @@ impl Objects {
             }
             scan.at = at + 1;
             match byte {
-                b'\n' => scan.line = Some(at + 1),
+                b'\n' => {
+                    scan.line = Some(at + 1);
+                    continue;
+                }
                 b' ' | b'\t' | b'\r' => continue,
                 b'"' => {
                     scan.string = true;
                     scan.text.0 = at + 1;
                 }
                 b':' => {
-                    if let Some(key) = (scan.depth as usize).checked_sub(1).and_then(|at| scan.keys.get_mut(at)) {
+                    if let Some(key) = (scan.depth as usize).checked_sub(1).and_then(|at| keys.get_mut(at)) {
                         *key = scan.text;
                     }
                 }
@@ -113,20 +144,16 @@ impl Objects {
                         && scan.last != b':'
                         && let Some(line) = scan.line
                     {
-                        return Found::Torn(line);
+                        break Found::Torn(line);
                     }
-                    if byte == b'[' && scan.depth <= 2 && scan.last == b':' && self.wrapped == 0 && !self.closing {
-                        let [outer, inner] = scan.keys.map(|(from, to)| buf.get(from..to).unwrap_or_default());
-                        let depth = scan.depth;
-                        let here = |wrapper: &&&str| match wrapper.split_once('/') {
-                            Some((first, second)) => {
-                                depth == 2 && scan.kinds & 3 == 3 && first.as_bytes() == outer && second.as_bytes() == inner
-                            }
-                            None => depth == 1 && wrapper.as_bytes() == outer,
-                        };
-                        if self.wrappers.iter().find(here).is_some() {
-                            return Found::Wrapper(at + 1);
-                        }
+                    if byte == b'['
+                        && scan.depth <= 2
+                        && scan.last == b':'
+                        && self.wrapped == 0
+                        && !self.closing
+                        && self.wraps(scan.depth, scan.kinds, keys.map(|(from, to)| buf.get(from..to).unwrap_or_default()))
+                    {
+                        break Found::Wrapper(at + 1);
                     }
                     scan.depth += 1;
                     scan.kinds = scan.kinds << 1 | u128::from(byte == b'{');
@@ -135,16 +162,30 @@ impl Objects {
                     scan.depth = scan.depth.saturating_sub(1);
                     scan.kinds >>= 1;
                     if scan.depth == 0 {
-                        return Found::End(at + 1);
+                        break Found::End(at + 1);
                     }
                 }
-                _ => {}
+                _ => {
+                    // Numbers, and the three words.
+                    let plain = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
+                    let more = buf.get(scan.at..).unwrap_or_default().iter().take_while(plain).count();
+                    scan.at += more;
+                    scan.last = b'0';
+                    continue;
+                }
             }
-            if byte != b'\n' {
-                scan.last = byte;
-            }
-        }
-        Found::More
+            scan.last = byte;
+        };
+        self.scan = Scan { keys, ..scan };
+        found
+    }
+
+    /// Whether the array that begins at this depth, under these keys, holds the records.
+    fn wraps(&self, depth: u32, kinds: u128, [outer, inner]: [&[u8]; 2]) -> bool {
+        self.wrappers.iter().any(|wrapper| match wrapper.split_once('/') {
+            Some((first, second)) => depth == 2 && kinds & 3 == 3 && first.as_bytes() == outer && second.as_bytes() == inner,
+            None => depth == 1 && wrapper.as_bytes() == outer,
+        })
     }
 
     fn record(&mut self, skip: usize, len: usize, unterminated: bool) -> Framed {
@@ -167,7 +208,7 @@ impl Objects {
             }
             Found::More => {
                 // What was read is dropped with the bytes; only the state within them goes on.
-                self.scan = Scan { at: 0, line: None, text: (0, 0), keys: [(0, 0); 2], ..self.scan.clone() };
+                self.scan = Scan { at: 0, line: None, text: (0, 0), keys: [(0, 0); 2], ..self.scan };
                 buf.len()
             }
         };
@@ -224,7 +265,7 @@ impl Framer for Objects {
             Found::Torn(next) => self.record(0, next, true),
             Found::More if buf.len() > MAX_RECORD => {
                 self.passing = true;
-                self.scan = Scan { at: 0, line: None, text: (0, 0), keys: [(0, 0); 2], ..self.scan.clone() };
+                self.scan = Scan { at: 0, line: None, text: (0, 0), keys: [(0, 0); 2], ..self.scan };
                 Framed::Record(Frame { skip: 0, len: HEAD, consumed: buf.len(), truncated: true, unterminated: false, suspect: None })
             }
             Found::More if more == More::Closed => self.record(0, buf.len(), true),
@@ -237,8 +278,13 @@ impl Framer for Objects {
             return Vec::new();
         }
         // An object that is only half read is read again from its start.
-        let scan = if self.passing || self.closing { self.scan.clone() } else { Scan::default() };
+        let scan = if self.passing || self.closing { self.scan } else { Scan::default() };
         postcard::to_stdvec(&(self.wrapped, self.passing, self.closing, scan)).unwrap_or_default()
+    }
+
+    fn mark(&self) -> u64 {
+        // Passing and closing end before the next record: how far they are makes no difference to it.
+        u64::from(self.wrapped) << 2 | u64::from(self.passing) << 1 | u64::from(self.closing)
     }
 
     fn restore(&mut self, state: &[u8]) {
@@ -265,6 +311,21 @@ mod tests {
             let pieces = in_pieces(&mut Objects::new(WRAPPERS), log.as_bytes(), size);
             let text: Vec<&str> = pieces.iter().map(|r| std::str::from_utf8(r).unwrap().trim_end()).collect();
             assert_eq!(text, want, "{log} in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text() {
+        for len in 0..200 {
+            for end in ['"', '\\', '\n', 'x'] {
+                // Neighbours of what is looked for, in their bits.
+                for fill in ['x', '\u{b}', '#', '!', ']', '\u{1}', '\u{e9}'] {
+                    let text = format!("{}{end}{}\"\n", fill.to_string().repeat(len), "\n\\".repeat(len % 5));
+                    let want = text.bytes().position(|byte| matches!(byte, b'"' | b'\\' | b'\n'));
+                    assert_eq!(ends(text.as_bytes()), want, "{text:?}");
+                    assert_eq!(ends(fill.to_string().repeat(len).as_bytes()), None);
+                }
+            }
         }
     }
 

@@ -67,6 +67,10 @@ impl Framer for Lines {
         if self.passing { vec![1] } else { Vec::new() }
     }
 
+    fn mark(&self) -> u64 {
+        u64::from(self.passing)
+    }
+
     fn restore(&mut self, state: &[u8]) {
         self.scanned = 0;
         self.passing = state == [1];

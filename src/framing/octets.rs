@@ -120,6 +120,11 @@ impl Framer for Messages {
         postcard::to_stdvec(&saved).unwrap_or_default()
     }
 
+    fn mark(&self) -> u64 {
+        let counted = self.counted.map_or(0, |counted| 1 + u64::from(counted));
+        (self.passing as u64) << 3 | counted << 1 | self.lines.mark()
+    }
+
     fn restore(&mut self, state: &[u8]) {
         if let Ok(saved) = postcard::from_bytes::<Saved>(state) {
             (self.counted, self.passing) = (saved.counted, saved.passing);

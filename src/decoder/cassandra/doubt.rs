@@ -71,19 +71,25 @@ impl Doubt {
             Verdict::Clear => self.open = None,
             Verdict::Own => {}
         }
-        let user = if super::nobody(audit.user) { Vec::new() } else { audit.user.to_vec() };
+        let user = if super::nobody(audit.user) { b"" } else { audit.user };
         if audit.kind != b"LOGIN_ERROR" && !user.is_empty() && !audit.port.is_empty() && !audit.twice {
             let key = session(audit);
-            if self.sessions.len() >= SESSIONS && !self.sessions.contains_key(&key) {
-                self.forget();
+            match self.sessions.get_mut(&key) {
+                Some((known, last)) if known == user => *last = now,
+                Some(known) => *known = (user.to_vec(), now),
+                None => {
+                    if self.sessions.len() >= SESSIONS {
+                        self.forget();
+                    }
+                    self.sessions.insert(key, (user.to_vec(), now));
+                }
             }
-            self.sessions.insert(key, (user.clone(), now));
         }
         // Either a record has lied about its time, or a request has taken very long.
         let back = now < self.latest - WHILE.start;
         self.latest = self.latest.max(now);
         if unproved(audit) {
-            self.open = Some(Failed { user, at: now });
+            self.open = Some(Failed { user: user.to_vec(), at: now });
         } else if back {
             self.open.get_or_insert(Failed { user: Vec::new(), at: now });
         }

@@ -2,10 +2,11 @@
 //!
 //! Quotes inside values are not escaped; the operation is the last field and ends with the record.
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 
 use crate::decoder::peer::peer;
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::framing::seek::Seek;
 
 /// A record, taken apart.
 #[derive(Debug, Clone, Copy)]
@@ -23,15 +24,15 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     pub fn read(record: &'a [u8]) -> Option<Self> {
         let head = record.get(..record.len().min(64))?;
-        let start = head.find("client:'")?;
-        let stamp = record.get(..start)?.trim_end().strip_suffix(b"-")?.trim_end();
+        let start = head.seek("client:'")?;
+        let stamp = record.get(..start)?.trimmed_end().strip_suffix(b"-")?.trimmed_end();
         let clock = stamp.rsplit(|b| matches!(b, b' ' | b'T')).next()?;
         (clock.len() >= 8 && clock.first()?.is_ascii_digit() && clock.contains(&b':')).then_some(())?;
-        let (client, rest) = record.get(start + "client:'".len()..)?.split_once_str("'|user:'")?;
+        let (client, rest) = record.get(start + "client:'".len()..)?.part("'|user:'")?;
         // A name may hold what looks like the next field; none of an address can.
-        let (fields, operation) = rest.split_once_str("'|operation:'")?;
-        let (fields, status) = fields.rsplit_once_str("'|status:'")?;
-        let (user, batch) = match fields.rsplit_once_str("'|batchId:'") {
+        let (fields, operation) = rest.part("'|operation:'")?;
+        let (fields, status) = fields.part_last("'|status:'")?;
+        let (user, batch) = match fields.part_last("'|batchId:'") {
             Some((user, _)) => (user, true),
             None => (fields, false),
         };

@@ -9,6 +9,7 @@ use super::doubt::{Doubt, Verdict};
 use super::{ecaudit, millis};
 use crate::event::{Operation, Time};
 use crate::framing::joined::Grammar;
+use crate::framing::seek::Seek;
 
 /// What logback puts before a message: `INFO  [thread] 2026-11-27 10:01:55,330 File.java:51 - message`.
 #[derive(Debug, Clone, Copy)]
@@ -23,39 +24,38 @@ const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
 
 /// The prefix, where a line has one in the pattern of Cassandra's own logback.xml.
 pub fn prefix(line: &[u8]) -> Option<Prefix<'_>> {
-    let level = LEVELS.iter().find(|level| line.starts_with(level))?;
-    let rest = line.get(level.len()..)?;
-    let rest = rest.trim_start();
+    let level = LEVELS.iter().find(|level| level.first() == line.first() && line.starts_with(level))?;
+    let rest = line.get(level.len()..)?.trimmed_start();
     // Thread names are the server's own, but may hold brackets.
     let rest = rest.strip_prefix(b"[")?;
     let first = rest.get(..rest.len().min(400))?;
-    let (close, date) = first.find_iter("] ").find_map(|at| Some((at, is_date(first.get(at + 2..)?)?)))?;
+    let (close, date) = memchr::memchr_iter(b']', first)
+        .filter(|at| first.get(at + 1) == Some(&b' '))
+        .find_map(|at| Some((at, is_date(first.get(at + 2..)?)?)))?;
     let stamp = rest.get(close + 2..close + 2 + date)?;
-    let rest = rest.get(close + 2 + date..)?.trim_start();
-    let (place, message) = rest.split_once_str(" - ")?;
+    let rest = rest.get(close + 2 + date..)?.trimmed_start();
+    let (place, message) = rest.part(" - ")?;
     let source = place.split(|b| *b == b':').next().unwrap_or_default();
     (place.len() < 128 && !place.contains(&b'\n')).then_some(Prefix { stamp, source, message })
 }
 
 /// Length of `2026-11-27 10:01:55,330` at the start, with its fraction.
 fn is_date(text: &[u8]) -> Option<usize> {
-    let shape = b"9999-99-99 99:99:99";
-    let head = text.get(..shape.len())?;
-    let fits = head.iter().zip(shape).all(|(b, s)| match s {
-        b'9' => b.is_ascii_digit(),
-        b' ' => matches!(b, b' ' | b'T'),
-        other => b == other,
-    });
-    let fraction = match text.get(shape.len()) {
-        Some(b',' | b'.') => 1 + text.iter().skip(shape.len() + 1).take_while(|b| b.is_ascii_digit()).count(),
+    let (head, rest) = text.split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ' | b'T', h1, h2, b':', i1, i2, b':', s1, s2] = *head else { return None };
+    if ![y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, i1, i2, s1, s2].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let fraction = match rest {
+        [b',' | b'.', digits @ ..] => 1 + digits.iter().take_while(|b| b.is_ascii_digit()).count(),
         _ => 0,
     };
-    fits.then_some(shape.len() + fraction)
+    Some(head.len() + fraction)
 }
 
 /// Whether a line goes on with a message of several lines: a stack trace, a list.
 pub fn continues(line: &[u8]) -> bool {
-    !line.contains_str("|operation:")
+    !line.holds("|operation:")
 }
 
 /// An audit record, taken apart. Nothing is unescaped: there are no escapes.
@@ -82,12 +82,12 @@ impl<'a> Audit<'a> {
     pub fn read(record: &'a [u8]) -> Option<Self> {
         let body = prefix(record).map_or(record, |p| p.message);
         let body = body.strip_prefix(b"LogMessage: ").unwrap_or(body);
-        let starts = [&b"user:"[..], b"host:", b"source:"].iter().any(|key| body.starts_with(key));
+        let starts = [&b"user:"[..], b"host:", b"source:"].iter().any(|key| key.first() == body.first() && body.starts_with(key));
         if !starts {
             return None;
         }
         let head = body.get(..body.len().min(HEAD))?;
-        let (head, operation) = match head.find("|operation:") {
+        let (head, operation) = match head.seek("|operation:") {
             Some(at) => (body.get(..at)?, body.get(at + "|operation:".len()..)?),
             // DSE leaves it out of some records.
             None => (head.split(|b| *b == b'\n').next()?, &b""[..]),
@@ -95,8 +95,8 @@ impl<'a> Audit<'a> {
         let mut audit = Audit { operation, ..Audit::default() };
         let mut last = Key::None;
         for field in head.split(|b| *b == b'|') {
-            let (key, value) = match field.split_once_str(":") {
-                Some((key, value)) => (Key::of(key), value),
+            let (key, value) = match memchr::memchr(b':', field).and_then(|at| field.split_at_checked(at)) {
+                Some((key, value)) => (Key::of(key), value.get(1..).unwrap_or_default()),
                 None => (Key::None, field),
             };
             let Some(slot) = audit.slot(key) else {
@@ -113,7 +113,7 @@ impl<'a> Audit<'a> {
         }
         // A role's name may hold the word itself: what seems to be the statement then begins with fields.
         let bare = operation.split(|b| matches!(b, b'\'' | b'"' | b'$' | b'/' | b'-')).next().unwrap_or_default();
-        audit.twice |= bare.contains_str("|operation:") || bare.contains_str("|category:") || bare.contains_str("|host:");
+        audit.twice |= bare.holds("|operation:") || bare.holds("|category:") || bare.holds("|host:");
         (!audit.stamp.is_empty() && !audit.kind.is_empty()).then_some(audit)
     }
 
@@ -143,7 +143,7 @@ impl<'a> Audit<'a> {
     /// The statement, and what the server says of its failure.
     pub fn statement(&self) -> (&'a [u8], &'a [u8]) {
         let failed = matches!(self.kind, b"REQUEST_FAILURE" | b"UNAUTHORIZED_ATTEMPT");
-        match self.operation.rsplit_once_str("; ") {
+        match self.operation.part_last("; ") {
             Some((statement, error)) if failed => (statement, error),
             _ => (self.operation, b""),
         }
@@ -199,7 +199,17 @@ impl Inside {
     fn after(self, line: &[u8]) -> Inside {
         let mut inside = self;
         let mut at = 0;
-        while let Some(byte) = line.get(at) {
+        loop {
+            // Up to what may change it.
+            let rest = line.get(at..).unwrap_or_default();
+            let next = match inside {
+                Inside::Nothing => rest.iter().position(|b| matches!(b, b'\'' | b'"' | b'-' | b'/' | b';' | b'$')),
+                Inside::Quotes(quote) => memchr::memchr(quote, rest),
+                Inside::Dollars => memchr::memchr(b'$', rest),
+                Inside::Comment => memchr::memchr(b'*', rest),
+            };
+            let Some(byte) = next.and_then(|next| rest.get(next)) else { return inside };
+            at += next.unwrap_or(0);
             let two = line.get(at..at + 2).unwrap_or_default();
             at += 1;
             inside = match (inside, byte) {
@@ -228,7 +238,6 @@ impl Inside {
                 (other, _) => other,
             };
         }
-        inside
     }
 }
 
@@ -300,7 +309,7 @@ impl Grammar for Lines {
         };
         self.how = match audit.kind {
             _ if self.doubt.judge(&audit) != Verdict::Clear || audit.twice => How::Line,
-            b"LOGIN_ERROR" if audit.operation.contains_str("Provided username ") => How::Refused,
+            b"LOGIN_ERROR" if audit.operation.holds("Provided username ") => How::Refused,
             _ if audit.understood() => How::Statement,
             _ => How::Line,
         };
@@ -332,14 +341,16 @@ pub fn scope<'a>(
     scope: &'a [u8],
     arena: &'a Bump,
 ) -> (Option<Operation>, &'a [&'a BStr]) {
-    let first = words(statement).next().unwrap_or_default().to_ascii_uppercase();
+    let first = arena.alloc_slice_copy(words(statement).next().unwrap_or_default());
+    first.make_ascii_uppercase();
+    let first: &[u8] = first;
     let kind = kind.strip_prefix(b"CQL_").unwrap_or(kind);
     if kind == b"BATCH" {
         return batch(statement, keyspace, arena);
     }
     let said = match kind {
         // An INSERT is an update to Cassandra; what failed or was prepared shows by its text only.
-        b"UPDATE" | b"REQUEST_FAILURE" | b"UNAUTHORIZED_ATTEMPT" | b"PREPARE_STATEMENT" => first.as_slice(),
+        b"UPDATE" | b"REQUEST_FAILURE" | b"UNAUTHORIZED_ATTEMPT" | b"PREPARE_STATEMENT" => first,
         b"LIST_ROLES" | b"LIST_USERS" | b"LIST_PERMISSIONS" | b"LIST_SUPERUSERS" | b"DESCRIBE" => b"LIST",
         b"USE_KEYSPACE" => b"USE",
         other => other.split(|b| *b == b'_').next().unwrap_or_default(),
@@ -364,7 +375,7 @@ pub fn scope<'a>(
     let objects: &[&BStr] = match (keyspace, scope) {
         // Without a scope the statement names what it is about, or nothing does.
         (_, b"") if !statement.is_empty() && !matches!(operation, Operation::Other | Operation::Unknown) => {
-            named(&first, statement, keyspace, arena)
+            named(first, statement, keyspace, arena)
         }
         (_, b"" | b"*") => arena.alloc_slice_copy(&[BStr::new(keyspace)]),
         _ => arena.alloc_slice_copy(&[qualified(keyspace, scope, arena)]),
@@ -422,10 +433,11 @@ fn words(statement: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = statement;
     std::iter::from_fn(move || {
         loop {
-            rest = rest.trim_start_with(|c| c.is_ascii_whitespace() || matches!(c, '(' | ')' | ',' | ';' | '=' | '<' | '>'));
+            let between = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'(' | b')' | b',' | b';' | b'=' | b'<' | b'>');
+            rest = rest.get(rest.iter().take_while(|b| between(b)).count()..).unwrap_or_default();
             let skip = match rest.get(..2).unwrap_or_default() {
                 b"--" | b"//" => rest.find_byte(b'\n').unwrap_or(rest.len()),
-                b"/*" => rest.find("*/").map_or(rest.len(), |end| end + 2),
+                b"/*" => rest.seek("*/").map_or(rest.len(), |end| end + 2),
                 [b'\'', _] => 2 + rest.get(1..).and_then(|r| r.find_byte(b'\'')).unwrap_or(rest.len()),
                 _ => 0,
             };

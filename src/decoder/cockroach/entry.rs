@@ -1,5 +1,6 @@
 //! One line of the text forms: `Lyymmdd hh:mm:ss.uuuuuu goid [chan@]file:line marker [tags] counter cont payload`.
 
+use crate::framing::seek::Seek;
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 
@@ -45,7 +46,7 @@ pub fn parse(line: &[u8]) -> Option<Line<'_>> {
     };
     let rest = rest.strip_prefix(b"(gostd) ").unwrap_or(rest);
     let (place, rest) = word(rest)?;
-    let (file, number) = place.rsplit_once_str(":")?;
+    let (file, number) = place.part_last(":")?;
     if file.is_empty() || number.is_empty() || !number.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -61,7 +62,7 @@ pub fn parse(line: &[u8]) -> Option<Line<'_>> {
             Line { stamp, marked, tags: rest.get(1..tags)?, head, cont: rest.get(cont).copied(), payload: until(rest.get(cont + 1..)?) }
         }
         None => {
-            let tags = rest.strip_prefix(b"[").and_then(|tags| tags.get(..tags.find(b"] ")?)).unwrap_or_default();
+            let tags = rest.strip_prefix(b"[").and_then(|tags| tags.get(..tags.seek(b"] ")?)).unwrap_or_default();
             Line { stamp, marked, tags, head: 0, cont: None, payload: until(rest) }
         }
     })
@@ -144,7 +145,7 @@ pub fn structured<'a>(record: &'a [u8], line: &Line<'a>, arena: &'a Bump) -> Opt
     match line.cont {
         Some(b'=') => {}
         Some(_) => return None,
-        None => return line.payload.split_once_str("Structured entry: ").map(|(_, json)| json).filter(|json| json.starts_with(b"{")),
+        None => return line.payload.part("Structured entry: ").map(|(_, json)| json).filter(|json| json.starts_with(b"{")),
     }
     let tail = record.get(line.head + 1 + line.payload.len()..).unwrap_or_default();
     if tail.is_empty() {

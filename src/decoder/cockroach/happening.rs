@@ -11,6 +11,7 @@ use crate::decoder::json::pick::{Picked, Places, Value};
 use crate::decoder::peer::peer;
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::envelope::lane;
+use crate::framing::seek::Seek;
 
 const STAMP: usize = 0;
 const TYPE: usize = 1;
@@ -96,7 +97,7 @@ impl<'a> Happening<'a> {
             event.dialect = Dialect::Postgres;
         }
         if let (b"sensitive_table_access", Some(table)) = (name, text(TABLE)) {
-            let (database, table) = match table.split_once_str(".") {
+            let (database, table) = match table.part(".") {
                 Some((database, table)) if table.contains(&b'.') => (Some(BStr::new(database)), BStr::new(table)),
                 _ => (None, table),
             };
@@ -134,7 +135,7 @@ impl<'a> Happening<'a> {
 
 /// A statement without the empty database and schema that the server puts before names: `"".""."invoices"`.
 fn named<'a>(statement: &'a BStr, arena: &'a Bump) -> &'a BStr {
-    if !statement.contains_str("\"\".") {
+    if !statement.holds("\"\".") {
         return statement;
     }
     let mut plain = bumpalo::collections::Vec::with_capacity_in(statement.len(), arena);

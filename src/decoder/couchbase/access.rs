@@ -13,6 +13,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "couchbase-access",
@@ -55,17 +56,17 @@ struct Line<'a> {
 }
 
 fn line(text: &[u8]) -> Option<Line<'_>> {
-    let (who, rest) = text.split_once_str(" [")?;
-    let (time, rest) = rest.split_once_str("] \"")?;
+    let (who, rest) = text.part(" [")?;
+    let (time, rest) = rest.part("] \"")?;
     let mut words = who.splitn_str(3, " ");
     let (address, _, user) = (words.next()?, words.next()?, words.next()?);
-    let (method, rest) = rest.split_once_str(" ")?;
+    let (method, rest) = rest.part(" ")?;
     // The request ends at the first quote that a status follows.
     let end = rest.find_iter("\" ").find(|at| rest.get(at + 2..at + 5).is_some_and(|status| status.iter().all(u8::is_ascii_digit)))?;
     let (target, rest) = (rest.get(..end)?, rest.get(end + 2..)?);
-    let path = target.split_once_str(" HTTP/").map_or(target, |(path, _)| path);
+    let path = target.part(" HTTP/").map_or(target, |(path, _)| path);
     let (status, rest) = rest.split_at_checked(3)?;
-    let (agent, rest) = match rest.split_once_str(" \"").and_then(|(_, agent)| agent.split_once_str("\"")) {
+    let (agent, rest) = match rest.part(" \"").and_then(|(_, agent)| agent.part("\"")) {
         Some(found) => found,
         None => (&b""[..], rest),
     };
@@ -96,7 +97,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
 /// `22/Nov/2026:02:21:28 +0000` in the usual order.
 fn stamp(text: &[u8]) -> Option<Vec<u8>> {
     const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    let (date, time) = text.split_once_str(":")?;
+    let (date, time) = text.part(":")?;
     let [d1, d2, b'/', m1, m2, m3, b'/', year @ ..] = date else { return None };
     let month = MONTHS.iter().position(|name| **name == [*m1, *m2, *m3])? + 1;
     let mut stamp = Vec::with_capacity(32);
@@ -136,12 +137,12 @@ impl Decoder for Access {
             _ => Operation::Other,
         });
         let path = line.path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        let bucket = path.split_once_str("/buckets/").and_then(|(_, rest)| rest.split_str("/").next()).filter(|name| !name.is_empty());
+        let bucket = path.part("/buckets/").and_then(|(_, rest)| rest.split_str("/").next()).filter(|name| !name.is_empty());
         event.database = bucket.map(BStr::new);
         if event.kind != Kind::LoginFailed {
             event.objects = arena.alloc_slice_copy(&[BStr::new(bucket.unwrap_or(path))]);
         }
-        let took = line.rest.split_once_str("Request took ").and_then(|(_, took)| took.strip_suffix(b"ms"));
+        let took = line.rest.part("Request took ").and_then(|(_, took)| took.strip_suffix(b"ms"));
         event.duration_us = took.and_then(|ms| std::str::from_utf8(ms).ok()?.parse::<u64>().ok()?.checked_mul(1_000));
         let claimed = event.kind == Kind::LoginFailed || event.suspect.is_some();
         let provenance = if claimed { Provenance::Claimed } else { Provenance::Authenticated };

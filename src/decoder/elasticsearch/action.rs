@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::event::Operation;
 use crate::framing::envelope::lane;
@@ -58,7 +59,11 @@ const LISTS: [&[u8]; 5] = [
 
 /// The operation of an action.
 pub fn operation(action: &[u8]) -> Operation {
-    MEANINGS.iter().find(|(part, _)| action.contains_str(part)).map_or(Operation::Other, |(_, operation)| *operation)
+    // All parts begin with one of these.
+    let begins = |rest: &&[u8]| rest.starts_with(b"/") || rest.starts_with(b"indices:") || rest.starts_with(b"cluster:");
+    let starts: SmallVec<[&[u8]; 8]> = (0..action.len()).filter_map(|at| action.get(at..).filter(begins)).collect();
+    let held = |part: &str| starts.iter().any(|rest| rest.starts_with(part.as_bytes()));
+    MEANINGS.iter().find(|(part, _)| held(part)).map_or(Operation::Other, |(_, operation)| *operation)
 }
 
 /// Whether an action is an act of its own: not the work of a shard or a node for one that was counted already, and not the mere cover of

@@ -6,17 +6,17 @@ use bumpalo::Bump;
 use super::{DATASET, HITS, LOGGER, MESSAGE, TOOK, TYPE};
 use crate::decoder::json::pick::Picked;
 use crate::event::{Event, Kind, Operation, Outcome};
+use crate::framing::seek::Seek;
 
 /// Whether an object is a slow log's.
 pub fn is(picked: &Picked<'_>) -> bool {
-    picked.get(TOOK).is_some()
-        && [DATASET, TYPE, LOGGER].into_iter().filter_map(|slot| picked.text(slot)).any(|name| name.contains_str("slowlog"))
+    picked.get(TOOK).is_some() && [DATASET, TYPE, LOGGER].into_iter().filter_map(|slot| picked.text(slot)).any(|name| name.holds("slowlog"))
 }
 
 /// What a slow log tells. One search writes a line for each shard that was slow, and others for fetching what it found.
 pub fn fill<'a>(event: &mut Event<'a>, picked: &Picked<'a>, arena: &'a Bump) {
     let names = [LOGGER, TYPE].map(|slot| picked.text(slot).unwrap_or_default());
-    let has = |word: &str| names.iter().any(|name| name.contains_str(word));
+    let has = |word: &str| names.iter().any(|name| name.holds(word));
     event.kind = if has("slowlog.fetch") { Kind::Other } else { Kind::Query };
     event.operation = Some(if has("indexing") { Operation::Insert } else { Operation::Select });
     event.outcome = Outcome::Success;

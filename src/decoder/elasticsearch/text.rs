@@ -5,6 +5,7 @@ use bumpalo::Bump;
 
 use super::{Said, said_kind};
 use crate::decoder::Guess;
+use crate::framing::seek::Seek;
 
 /// One line, taken apart as far as the event's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub fn line(record: &[u8]) -> Option<Line<'_>> {
         rest = after;
         if LAYERS.contains(&word) {
             let (what, pairs) = bracket(rest)?;
-            return said_kind(what).map(|_| Line { time, what, pairs: pairs.trim_start() });
+            return said_kind(what).map(|_| Line { time, what, pairs: pairs.trimmed_start() });
         }
     }
     None
@@ -36,7 +37,7 @@ pub fn line(record: &[u8]) -> Option<Line<'_>> {
 
 /// `[word]` with blanks before it, and what follows.
 fn bracket(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let body = text.trim_start().strip_prefix(b"[")?;
+    let body = text.trimmed_start().strip_prefix(b"[")?;
     let end = body.find_byte(b']')?;
     Some((body.get(..end)?, body.get(end + 1..)?))
 }
@@ -45,13 +46,13 @@ fn bracket(text: &[u8]) -> Option<(&[u8], &[u8])> {
 pub fn said<'a>(line: &Line<'a>, arena: &'a Bump) -> Said<'a> {
     let mut said = Said { what: line.what, ..Said::default() };
     let mut rest = line.pairs;
-    while let Some((key, after)) = rest.split_once_str("=[") {
+    while let Some((key, after)) = rest.part("=[") {
         // A value ends where another key begins, as it may hold brackets itself.
         let (value, next) = ends(after);
         rest = next;
         let text = BStr::new(value);
         let value = Some(text);
-        match key.trim() {
+        match key.trimmed_start().trimmed_end() {
             b"origin_address" => said.origin = value,
             b"principal" => said.user = value,
             b"realm" => said.realm = value,
@@ -59,7 +60,7 @@ pub fn said<'a>(line: &Line<'a>, arena: &'a Bump) -> Said<'a> {
             b"action" => said.action = value,
             b"opaque_id" => said.opaque = value,
             b"indices" => {
-                let names = text.split_str(",").map(|name| BStr::new(name.trim()));
+                let names = text.split(|b| *b == b',').map(|name| BStr::new(name.trimmed_start().trimmed_end()));
                 said.indices = bumpalo::collections::Vec::from_iter_in(names, arena).into_bump_slice();
             }
             _ => {}
@@ -70,7 +71,7 @@ pub fn said<'a>(line: &Line<'a>, arena: &'a Bump) -> Said<'a> {
 
 /// A value and what follows it: up to `], key=[`, or the last bracket of the line.
 fn ends(text: &[u8]) -> (&[u8], &[u8]) {
-    for at in text.find_iter("], ") {
+    for at in memchr::memchr_iter(b']', text).filter(|at| text.get(at + 1..at + 3) == Some(b", ")) {
         let after = text.get(at + 3..).unwrap_or_default();
         let key = after.iter().take_while(|byte| byte.is_ascii_lowercase() || **byte == b'_').count();
         if key > 0 && after.get(key..).is_some_and(|rest| rest.starts_with(b"=[")) {

@@ -13,6 +13,7 @@ use super::{DATA, METADATA, RESOURCE, number};
 use crate::decoder::json::pick::{self, Picked, Places, Value};
 use crate::decoder::timestamp::Timestamps;
 use crate::event::{Dialect, Event, Operation, Outcome};
+use crate::framing::seek::Seek;
 
 const QUERY: usize = 0;
 const CUT: usize = 1;
@@ -146,12 +147,12 @@ pub fn fill<'a>(
 fn is_job(method: &[u8]) -> bool {
     let last = method.rsplit_str(".").next().unwrap_or_default();
     matches!(last, b"InsertJob" | b"Query" | b"GetQueryResults" | b"insert" | b"query" | b"getQueryResults" | b"getqueryresults")
-        && (method.contains_str("JobService") || method.contains_str("jobservice"))
+        && (method.holds("JobService") || method.holds("jobservice"))
 }
 
 /// The part of a resource's name behind a word: `projects/p/datasets/d/tables/t`.
 fn part<'a>(name: &'a [u8], word: &str) -> Option<&'a [u8]> {
-    let (_, rest) = name.split_once_str(word)?;
+    let (_, rest) = name.part(word)?;
     rest.split_str("/").next().filter(|part| !part.is_empty())
 }
 

@@ -33,7 +33,7 @@ pub fn objects<'a>(sample: &'a [u8], wrappers: &'static [&'static str]) -> Vec<&
 pub fn guess(
     sample: &[u8],
     wrappers: &'static [&'static str],
-    places: &Places,
+    places: impl FnOnce() -> Places,
     slots: usize,
     known: impl Fn(&Picked<'_>) -> bool,
     certainty: u8,
@@ -41,7 +41,11 @@ pub fn guess(
 ) -> Guess {
     let arena = Bump::new();
     let objects = objects(sample, wrappers);
-    let good = objects.iter().filter(|record| known(&pick::pick_head(pick::text(record, &arena), places, slots, &arena).0)).count();
+    if !objects.iter().any(|record| record.starts_with(b"{")) {
+        return Guess::NO;
+    }
+    let places = places();
+    let good = objects.iter().filter(|record| known(&pick::pick_head(pick::text(record, &arena), &places, slots, &arena).0)).count();
     match (good, objects.len()) {
         (0, _) => Guess::NO,
         (good, all) if good * 2 >= all => Guess::new(certainty, format!("{good} of the first {all} objects are {what}")),

@@ -10,6 +10,7 @@
 //! are believed only if they continue a known connection: same user, same host, a later statement number.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,12 @@ pub const NAME: &str = "line end in the user name";
 pub const NEAR: &str = "may be written by the refused login that follows";
 
 const MARK: &[u8] = b",FAILED_CONNECT,";
+
+/// Where [`MARK`] stands first.
+fn mark(text: &[u8]) -> Option<usize> {
+    static FINDER: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new(MARK));
+    FINDER.find(text)
+}
 
 /// A user name with line ends that the server will write once more, with its DISCONNECT.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,6 +78,27 @@ pub struct Guard {
     /// Leading bytes of the buffer that hold no start of [`MARK`].
     #[serde(skip)]
     clear: usize,
+    /// Bytes before the buffer.
+    #[serde(skip)]
+    gone: u64,
+    /// What was looked for behind refused logins, which are many times in reach: the end of each counted from the start of the log.
+    #[serde(skip)]
+    seconds: VecDeque<(u64, Vec<Second>)>,
+    /// How many twins have gone.
+    #[serde(skip)]
+    lost: u64,
+    /// Refused logins all of whose twins were among the awaited ones when so many had gone.
+    #[serde(skip)]
+    asked: VecDeque<(u64, u64)>,
+}
+
+/// A row behind a refused login that ends as its second row would.
+#[derive(Debug, Clone, Copy)]
+struct Second {
+    /// Where its name ends, counted from the line behind the refused login.
+    at: usize,
+    /// Bytes before this that are the same as before the end of the refused login's name.
+    common: usize,
 }
 
 impl Framer for Guard {
@@ -90,6 +118,13 @@ impl Framer for Guard {
             Framed::Incomplete => 0,
         };
         self.clear = self.clear.saturating_sub(consumed);
+        self.gone += consumed as u64;
+        while self.seconds.front().is_some_and(|(end, _)| *end < self.gone) {
+            self.seconds.pop_front();
+        }
+        while self.asked.front().is_some_and(|(end, _)| *end < self.gone) {
+            self.asked.pop_front();
+        }
         framed
     }
 
@@ -150,7 +185,7 @@ impl Guard {
         let reach = WINDOW.min(buf.len());
         if self.clear < reach {
             let from = self.clear.saturating_sub(MARK.len());
-            self.clear = match memchr::memmem::find(buf.get(from..).unwrap_or_default(), MARK) {
+            self.clear = match mark(buf.get(from..).unwrap_or_default()) {
                 Some(at) => from + at,
                 // A mark may begin in the last bytes.
                 None => buf.len().saturating_sub(MARK.len()).max(self.clear),
@@ -167,30 +202,30 @@ impl Guard {
         }
         let mut refused = Vec::new();
         let mut from = 0;
-        while let Some(at) = buf.get(from..area.min(buf.len())).and_then(|b| memchr::memmem::find(b, MARK)) {
-            let mark = from + at;
-            let line = line_start(buf, mark);
-            let stop = match memchr::memchr(b'\n', buf.get(mark..).unwrap_or_default()) {
-                Some(stop) => mark + stop,
+        while let Some(at) = buf.get(from..area.min(buf.len())).and_then(mark) {
+            let found = from + at;
+            let line = line_start(buf, found);
+            let stop = match memchr::memchr(b'\n', buf.get(found..).unwrap_or_default()) {
+                Some(stop) => found + stop,
                 None if more == More::Flowing && buf.len() < area + AFTER => return Framed::Incomplete,
                 None => buf.len(),
             };
-            from = stop.max(mark + 1);
+            from = stop.max(found + 1);
             let Some(tail) = row::tail(buf.get(line..stop).unwrap_or_default()).filter(|t| t.op == Op::FailedConnect) else {
                 continue; // the words stand in a statement
             };
             let name_end = line + tail.start;
-            let mut second = buf.get(name_end..).and_then(|t| t.get(..memchr::memmem::find(t, MARK)?)).unwrap_or_default().to_vec();
+            let mut second = buf.get(name_end..).and_then(|t| t.get(..mark(t)?)).unwrap_or_default().to_vec();
             second.extend_from_slice(b",DISCONNECT,");
             refused.push(Refused { line, end: stop, name_end, tail: second });
         }
 
         // Where each refused login begins, as far as its second row proves it.
-        let mut proved = self.awaited(buf);
+        let mut proved = if refused.is_empty() { Vec::new() } else { self.awaited(buf) };
         let mut open = Vec::new();
         let mut whole: Option<&Refused> = None;
         for one in &refused {
-            match first_half(buf, one, more) {
+            match self.first_half(buf, one, more) {
                 Search::Found { start, second } => {
                     proved.extend([(start, one.end), second]);
                     if start == 0 && whole.is_none_or(|w| w.end < one.end) {
@@ -214,9 +249,15 @@ impl Guard {
 
         // No proof: every line with a head may be where the name began.
         for one in &open {
+            let (key, lost) = (self.gone + one.end as u64, self.lost);
+            if self.asked.contains(&(key, lost)) {
+                continue;
+            }
             for start in line_starts(buf, one.line).filter(|start| *start < one.line) {
                 self.await_second(buf, start, one);
             }
+            self.asked.retain(|(end, _)| *end != key);
+            self.asked.push_back((key, lost));
         }
         let headless = line_starts(buf, nearest.line).skip(1).all(|at| row::head(buf.get(at..).unwrap_or_default()).is_none());
         if headless {
@@ -272,8 +313,45 @@ impl Guard {
         }
         if self.twins.len() >= TWINS {
             self.twins.pop_front();
+            self.lost += 1;
         }
         self.twins.push_back(Twin { text: text.to_vec(), tail: one.tail.clone() });
+    }
+
+    /// Looks behind a FAILED_CONNECT row for its DISCONNECT row and compares backwards what stands before both.
+    fn first_half(&mut self, buf: &[u8], one: &Refused, more: More) -> Search {
+        let after = (one.end + 1).min(buf.len());
+        let area = buf.get(after..(after + AFTER).min(buf.len())).unwrap_or_default();
+        let key = self.gone + one.end as u64;
+        let known = self.seconds.iter().position(|(end, _)| *end == key);
+        let fresh = if known.is_none() { seconds(buf.get(..one.name_end).unwrap_or_default(), area, &one.tail) } else { Vec::new() };
+        let all = known.and_then(|at| self.seconds.get(at)).map_or(&fresh, |(_, seconds)| seconds);
+        let mut first: Option<(usize, (usize, usize))> = None;
+        for Second { at, common } in all {
+            // A head is no longer than its line, so the name of a row that ends before the common text is longer than that.
+            let from = line_start(buf, one.name_end.saturating_sub(*common).min(one.line));
+            for start in line_starts(buf.get(from..).unwrap_or_default(), one.line - from).map(|start| from + start) {
+                if first.is_some_and(|(f, _)| f <= start) {
+                    break;
+                }
+                let Some(head) = buf.get(start..).and_then(row::head) else { continue };
+                let Some(len) = one.name_end.checked_sub(start + head).filter(|len| len <= common) else { continue };
+                let Some(name) = at.checked_sub(len) else { continue };
+                let line = line_start(area, name);
+                if row::head(area.get(line..).unwrap_or_default()).is_some_and(|h| line + h == name) {
+                    first = Some((start, (after + line, after + at)));
+                }
+            }
+        }
+        // The client can put a false second row into its name; the true one then ends at most one name later.
+        let wanted = all.last().map_or(AFTER, |second| second.at + WINDOW);
+        if more == More::Flowing && area.len() < wanted.min(AFTER) {
+            return Search::Unfinished;
+        }
+        if known.is_none() && area.len() == AFTER {
+            self.seconds.push_back((key, fresh));
+        }
+        first.map_or(Search::Missing, |(start, second)| Search::Found { start, second })
     }
 
     /// Whether the buffer starts with the second row of a refused login whose first row was taken.
@@ -303,6 +381,7 @@ impl Guard {
         match found {
             Some((len, tail)) => {
                 self.twins.retain(|t| t.tail != tail);
+                self.lost += 1;
                 Half::Record(len)
             }
             None if part => Half::Part,
@@ -310,11 +389,12 @@ impl Guard {
         }
     }
 
-    /// Where in the buffer second rows stand whose first rows were taken.
+    /// Where second rows stand whose first rows were taken, of those that begin within reach.
     fn awaited(&self, buf: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         for twin in &self.twins {
-            for at in memchr::memmem::find_iter(buf, &twin.text) {
+            let reach = buf.get(..buf.len().min(WINDOW + twin.text.len())).unwrap_or_default();
+            for at in memchr::memmem::find_iter(reach, &twin.text) {
                 let stop = at + twin.text.len();
                 if buf.get(stop..).is_some_and(|after| after.starts_with(&twin.tail)) {
                     found.push((line_start(buf, at), stop));
@@ -344,36 +424,14 @@ enum Search {
     Unfinished,
 }
 
-/// Looks behind a FAILED_CONNECT row for its DISCONNECT row and compares backwards what stands before both.
-fn first_half(buf: &[u8], one: &Refused, more: More) -> Search {
-    let after = (one.end + 1).min(buf.len());
-    let before = buf.get(..one.name_end).unwrap_or_default();
-    let area = buf.get(after..(after + AFTER).min(buf.len())).unwrap_or_default();
-    let mut first: Option<(usize, (usize, usize))> = None;
-    let mut last = None;
-    for at in memchr::memmem::find_iter(area, &one.tail) {
-        last = Some(at);
-        let common =
-            before.iter().rev().zip(area.get(..at).unwrap_or_default().iter().rev()).take(WINDOW).take_while(|(a, b)| a == b).count();
-        for start in line_starts(buf, one.line) {
-            if first.is_some_and(|(f, _)| f <= start) {
-                break;
-            }
-            let Some(head) = buf.get(start..).and_then(row::head) else { continue };
-            let Some(len) = one.name_end.checked_sub(start + head).filter(|len| *len <= common) else { continue };
-            let Some(name) = at.checked_sub(len) else { continue };
-            let line = line_start(area, name);
-            if row::head(area.get(line..).unwrap_or_default()).is_some_and(|h| line + h == name) {
-                first = Some((start, (after + line, after + at)));
-            }
-        }
-    }
-    // The client can put a false second row into its name; the true one then ends at most one name later.
-    let wanted = last.map_or(AFTER, |at| at + WINDOW);
-    if more == More::Flowing && area.len() < wanted.min(AFTER) {
-        return Search::Unfinished;
-    }
-    first.map_or(Search::Missing, |(start, second)| Search::Found { start, second })
+/// What stands behind a FAILED_CONNECT row and ends as its DISCONNECT row would.
+fn seconds(before: &[u8], area: &[u8], tail: &[u8]) -> Vec<Second> {
+    let found = memchr::memmem::find_iter(area, tail).map(|at| {
+        let text = area.get(..at).unwrap_or_default();
+        let common = before.iter().rev().zip(text.iter().rev()).take(WINDOW).take_while(|(a, b)| a == b).count();
+        Second { at, common }
+    });
+    found.collect()
 }
 
 /// Frames the line that ends at `end`, with the lines without a head that complete it.

@@ -4,6 +4,8 @@
 //! one of them shifts the columns; a row is therefore read from its right end first, where no client writes, and from the
 //! left only where the right end is the statement.
 
+use crate::framing::seek::Seek;
+
 /// What a row reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
@@ -82,18 +84,15 @@ pub fn head(line: &[u8]) -> Option<usize> {
 /// `20261122 02:21:28`, the 16 digits of microseconds since 1970 (Aurora), or an ISO 8601 form (a configured
 /// `server_audit_timestamp_format`).
 fn is_time(text: &[u8]) -> bool {
-    let shape = |pattern: &[u8]| {
-        text.len() >= pattern.len()
-            && text.iter().zip(pattern).all(|(byte, wanted)| match wanted {
-                b'9' => byte.is_ascii_digit(),
-                b'T' => matches!(byte, b'T' | b' '),
-                other => byte == other,
-            })
-    };
-    match text.len() {
-        17 => shape(b"99999999 99:99:99"),
-        16 => shape(b"9999999999999999"),
-        _ => shape(b"9999-99-99T99:99:99"),
+    let digits = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+    match text {
+        [date @ .., b' ', h1, h2, b':', i1, i2, b':', s1, s2] if date.len() == 8 => digits(date) && digits(&[*h1, *h2, *i1, *i2, *s1, *s2]),
+        _ if text.len() == 17 => false,
+        _ if text.len() == 16 => digits(text),
+        [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b' ', h1, h2, b':', i1, i2, b':', s1, s2, ..] => {
+            digits(&[*y1, *y2, *y3, *y4, *m1, *m2, *d1, *d2, *h1, *h2, *i1, *i2, *s1, *s2])
+        }
+        _ => false,
     }
 }
 
@@ -156,6 +155,9 @@ fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 20 {
         return None;
     }
+    if text.len() < 20 {
+        return text.iter().all(u8::is_ascii_digit).then(|| text.iter().fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0')));
+    }
     text.iter().try_fold(0u64, |sum, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
@@ -212,7 +214,7 @@ fn columns<'a>(time: &'a [u8], body: &'a [u8], user_end: usize) -> Option<Row<'a
     let row = |database, object, code| Row { time, user, host, connection, id, query, op, database, object, code };
     match op {
         Op::Query => {
-            let open = memchr::memmem::find(rest, b",'")?;
+            let open = rest.seek(b",'")?;
             let close = memchr::memrchr(b'\'', rest)?;
             let code = rest.get(close + 1..)?.strip_prefix(b",")?;
             number(code)?;

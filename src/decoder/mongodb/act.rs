@@ -1,10 +1,11 @@
 //! What a command does: its operation, and the collections that it touches.
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as Slots;
 
 use crate::event::Operation;
+use crate::framing::seek::Seek;
 
 /// What a command acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub fn command(name: &[u8]) -> Option<(Operation, On)> {
     let lower = |text: &[u8]| text.iter().map(u8::to_ascii_lowercase).collect::<smallvec::SmallVec<[u8; 32]>>();
     let (key, wanted) = (name.strip_prefix(b"$").unwrap_or(name), 32);
     let key = lower(key.get(..wanted).unwrap_or(key));
-    let found = COMMANDS.binary_search_by(|(known, _, _)| lower(known.as_bytes()).cmp(&key)).ok()?;
+    let found = COMMANDS.binary_search_by(|(known, _, _)| known.bytes().map(|b| b.to_ascii_lowercase()).cmp(key.iter().copied())).ok()?;
     COMMANDS.get(found).map(|(_, operation, on)| (*operation, *on))
 }
 
@@ -107,14 +108,14 @@ pub const BESIDE: usize = 16;
 
 impl<'a> Told<'a> {
     pub fn database(&self) -> &'a [u8] {
-        self.namespace.split_once_str(".").map_or(self.namespace, |(database, _)| database)
+        self.namespace.part(".").map_or(self.namespace, |(database, _)| database)
     }
 
     pub fn act(&self, arena: &'a Bump) -> Act<'a> {
         let (mut operation, on) = command(self.command).unwrap_or((Operation::Other, On::Collection));
         let mut objects = Slots::new_in(arena);
         let database = self.database();
-        let collection = self.namespace.split_once_str(".").map(|(_, c)| c).filter(|c| !c.is_empty() && !c.starts_with(b"$cmd"));
+        let collection = self.namespace.part(".").map(|(_, c)| c).filter(|c| !c.is_empty() && !c.starts_with(b"$cmd"));
         let target = (!self.target.is_empty()).then_some(self.target);
         match on {
             On::Nothing => {}

@@ -16,6 +16,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "mongodb-atlas",
@@ -47,7 +48,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         arena.reset();
         Entry::read(line.strip_suffix(b",").unwrap_or(line), &arena).is_ok_and(|e| !e.kind.is_empty() && !e.created.is_empty())
     });
-    let whole = sample.starts_with(b"{") && sample.contains_str("\"eventTypeName\"") && sample.contains_str("\"results\"");
+    let whole = sample.starts_with(b"{") && sample.holds("\"eventTypeName\"") && sample.holds("\"results\"");
     match percent {
         0 if whole => Guess::new(85, "an object with results that have eventTypeName"),
         0 => Guess::NO,

@@ -9,7 +9,7 @@
 //!
 //! With the OCSF schema (8.0) the same facts stand in `actor.user`, `src_endpoint`, `status_id` and `unmapped.atype`.
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::act::{self, BESIDE, On, Told};
@@ -20,6 +20,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "mongodb-audit",
@@ -215,7 +216,7 @@ impl<'a> Entry<'a> {
             Ok(())
         })?;
         let Some(name) = name.filter(|n| !n.is_empty()) else { return Ok(()) };
-        let (home, user) = name.split_once_str(".").unwrap_or((b"", name));
+        let (home, user) = name.part(".").unwrap_or((b"", name));
         if actor {
             self.users.push((user, home));
         } else {
@@ -353,8 +354,7 @@ fn understand<'a>(entry: &Entry<'a>, event: &mut Event<'a>, arena: &'a Bump) {
     }
     event.operation = (on != On::Nothing || entry.kind == b"authCheck").then_some(operation);
     event.objects = act.objects;
-    event.database =
-        some(told.database()).or(act.objects.first().map(|o| BStr::new(o.split_once_str(".").map_or(*o as &[u8], |(d, _)| d))));
+    event.database = some(told.database()).or(act.objects.first().map(|o| BStr::new(o.part(".").map_or(*o as &[u8], |(d, _)| d))));
     let same = entry.users.iter().find(|(_, home)| event.database.is_some_and(|d| **d == **home));
     if let Some((user, home)) = same.or(entry.users.last()) {
         let provenance = if entry.users.len() == 1 { Provenance::Authenticated } else { Provenance::Observed };

@@ -8,8 +8,8 @@ use crate::event::Time;
 /// Years in which servers wrote this form by default. Of those that fit the day of the week, the last is taken.
 const YEARS: std::ops::RangeInclusive<i16> = 2009..=2019;
 
-const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-const MONTHS: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 /// Fields of a stamp, and the bytes that it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,26 +23,29 @@ pub struct Stamp {
 
 /// The stamp at the start of `text`.
 pub fn stamp(text: &[u8]) -> Option<Stamp> {
-    let weekday = DAYS.iter().position(|day| text.starts_with(day))?;
-    let month = MONTHS.iter().position(|month| text.get(4..7) == Some(month))?;
-    let form = text.get(..19)?;
-    let shape = b"www mmm _9 99:99:99";
-    let fits = |(byte, wanted): (&u8, &u8)| match wanted {
-        b'9' => byte.is_ascii_digit(),
-        b'_' => byte.is_ascii_digit() || *byte == b' ',
-        b'w' | b'm' => true,
-        other => byte == other,
-    };
-    if !form.iter().zip(shape).all(fits) {
+    let [w1, w2, w3, b' ', m1, m2, m3, b' ', d1, d2, b' ', h1, h2, b':', i1, i2, b':', s1, s2] = *text.first_chunk::<19>()? else {
         return None;
-    }
-    let number = |from: usize, to: usize| -> Option<i32> { std::str::from_utf8(text.get(from..to)?).ok()?.trim_start().parse().ok() };
-    let small = |from: usize| number(from, from + 2).and_then(|n| i8::try_from(n).ok());
+    };
+    let weekday = DAYS.iter().position(|day| **day == [w1, w2, w3])?;
+    let month = MONTHS.iter().position(|month| **month == [m1, m2, m3])?;
+    let two = |tens: u8, ones: u8| (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| ((tens - b'0') * 10 + (ones - b'0')) as i8);
+    let day = two(if d1 == b' ' { b'0' } else { d1 }, d2)?;
+    let clock = (two(h1, h2)?, two(i1, i2)?, two(s1, s2)?);
     let (millis, used) = match text.get(19) {
-        Some(b'.') => (number(20, 23).filter(|n| *n >= 0)?, 23),
+        Some(b'.') => (millis(text.get(20..23)?)?, 23),
         _ => (0, 19),
     };
-    Some(Stamp { weekday, month: month as i8 + 1, day: small(8)?, clock: (small(11)?, small(14)?, small(17)?, millis * 1_000_000), used })
+    Some(Stamp { weekday, month: month as i8 + 1, day, clock: (clock.0, clock.1, clock.2, millis * 1_000_000), used })
+}
+
+/// Three digits; what else makes a number, as copies of logs may have it, is one too.
+fn millis(text: &[u8]) -> Option<i32> {
+    match text {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+            Some(i32::from(a - b'0') * 100 + i32::from(b - b'0') * 10 + i32::from(c - b'0'))
+        }
+        _ => std::str::from_utf8(text).ok()?.trim_start().parse().ok().filter(|n| *n >= 0),
+    }
 }
 
 impl Stamp {

@@ -10,7 +10,7 @@
 //! text is escaped, so no client can write a line of its own. A server that was upgraded goes on in the file of its predecessor; such lines
 //! of text are read too, but name nobody (see [`super::text`]).
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::act::{self, BESIDE, On, Told};
@@ -22,6 +22,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "mongodb-log",
@@ -307,7 +308,7 @@ pub(super) fn pipeline<'a>(json: &mut Json<'a>, told: &mut Told<'a>) -> Result<(
 
 /// A peer as MongoDB writes it.
 pub(super) fn remote(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
-    if text.starts_with(b"/") || text.contains_str("unix") {
+    if text.starts_with(b"/") || text.holds("unix") {
         return (Some(Address::Local), None);
     }
     peer(text)
@@ -406,7 +407,7 @@ impl Log {
                 event.operation = Some(Operation::Connect);
                 event.outcome = Outcome::Denied;
                 event.database = some(attr.home);
-                event.code = attr.code.or(attr.error.split_once_str(":").map(|(name, _)| name)).map(BStr::new);
+                event.code = attr.code.or(attr.error.part(":").map(|(name, _)| name)).map(BStr::new);
                 event.principal =
                     some(attr.user).map(|_| Principal { name: account(attr.user, attr.home, arena), provenance: Provenance::Claimed });
                 event.client = client(self.sessions.at(connection, attr.remote), b"", arena);

@@ -25,6 +25,7 @@ use crate::decoder::timestamp::{self, Timestamps};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::joined::{Grammar, Joined};
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "mongodb-text",
@@ -89,8 +90,10 @@ pub fn is_head(line: &[u8]) -> bool {
 }
 
 fn iso(line: &[u8]) -> bool {
-    let shape = b"9999-99-99T99:99:99.999";
-    line.get(..shape.len()).is_some_and(|l| l.iter().zip(shape).all(|(b, s)| if *s == b'9' { b.is_ascii_digit() } else { b == s }))
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2, b'.', f1, f2, f3, ..] = *line else {
+        return false;
+    };
+    [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, i1, i2, s1, s2, f1, f2, f3].iter().all(u8::is_ascii_digit)
 }
 
 /// A line, taken apart. The message is the rest of the record.
@@ -109,7 +112,7 @@ impl<'a> Line<'a> {
             None => return None,
         };
         let (stamp, rest) = line.split_at_checked(end)?;
-        let rest = rest.trim_start();
+        let rest = rest.trimmed_start();
         // Severity and component stand between, since 3.0.
         let open = rest.find_byte(b'[').filter(|open| *open <= 24)?;
         let between = rest.get(..open)?;
@@ -117,7 +120,7 @@ impl<'a> Line<'a> {
         let word = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'_');
         between.iter().all(word).then_some(())?;
         let message = rest.get(close + 1..)?;
-        Some(Line { stamp, context: rest.get(open + 1..close)?, message: message.strip_prefix(b" ").unwrap_or(message).trim_start() })
+        Some(Line { stamp, context: rest.get(open + 1..close)?, message: message.strip_prefix(b" ").unwrap_or(message).trimmed_start() })
     }
 }
 
@@ -170,7 +173,7 @@ impl Grammar for Lines {
 
 /// `command shop.orders ...` and its kin: the word and the namespace.
 fn verb(message: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (verb, rest) = message.split_once_str(" ")?;
+    let (verb, rest) = message.part(" ")?;
     if verb != b"command" {
         act::legacy(verb)?;
     }
@@ -181,11 +184,19 @@ fn verb(message: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// The milliseconds at the end of an operation's record; lines that belong to no record may follow.
 fn millis(record: &[u8]) -> Option<u64> {
-    record.rsplit(|b| *b == b'\n').find_map(|line| {
-        let line = line.trim_end().strip_suffix(b"ms")?;
+    let took = |line: &[u8]| {
+        let line = line.trimmed_end().strip_suffix(b"ms")?;
         let start = line.rfind_byte(b' ')?;
         std::str::from_utf8(line.get(start + 1..)?).ok()?.parse().ok()
-    })
+    };
+    let mut rest = record;
+    loop {
+        let Some(end) = memchr::memrchr(b'\n', rest) else { return took(rest) };
+        if let Some(millis) = took(rest.get(end + 1..)?) {
+            return Some(millis);
+        }
+        rest = rest.get(..end)?;
+    }
 }
 
 /// The decoder of one log.
@@ -283,7 +294,7 @@ impl Text {
         event.session = Some(BStr::new(line.context));
         let sound = event.suspect.is_none();
         if let Some(rest) = message.strip_prefix(b"received client metadata from ") {
-            let (peer, rest) = rest.split_once_str(" ").unwrap_or((rest, b""));
+            let (peer, rest) = rest.part(" ").unwrap_or((rest, b""));
             (event.address, event.port) = remote(peer);
             let name = quoted(rest, b"application: { name: ").or(quoted(rest, b"driver: { name: "));
             event.client = name.map(BStr::new);
@@ -291,7 +302,7 @@ impl Text {
                 self.state.sessions.at(connection, peer).client = name.unwrap_or_default().to_vec();
             }
         } else if let Some(rest) = message.strip_prefix(b"end connection ") {
-            let peer = rest.split_once_str(" ").map_or(rest, |(peer, _)| peer);
+            let peer = rest.part(" ").map_or(rest, |(peer, _)| peer);
             (event.address, event.port) = remote(peer);
             if !sound || !self.fits(connection, peer, event) {
                 return;
@@ -301,8 +312,8 @@ impl Text {
                 event.kind = if event.principal.is_some() { Kind::Logout } else { Kind::Other };
             }
         } else if let Some(rest) = message.strip_prefix(b"Successfully authenticated as principal ") {
-            let (rest, peer) = rest.rsplit_once_str(" from client ").unwrap_or((rest, b""));
-            let (user, home) = rest.rsplit_once_str(" on ").unwrap_or((rest, b""));
+            let (rest, peer) = rest.part_last(" from client ").unwrap_or((rest, b""));
+            let (user, home) = rest.part_last(" on ").unwrap_or((rest, b""));
             login(event, Kind::Login, user, home, arena);
             (event.address, event.port) = remote(peer);
             if self.fits(connection, peer, event) && sound {
@@ -335,8 +346,8 @@ impl Text {
             if sound && let Some(told) = self.state.sessions.told(connection) {
                 *told = namespace.to_vec();
             }
-        } else if message.contains_str("not authorized on ") {
-            let at = message.find("not authorized on ").unwrap_or(0);
+        } else if message.holds("not authorized on ") {
+            let at = message.seek("not authorized on ").unwrap_or(0);
             refused(message.get(at..).unwrap_or_default(), event, arena);
             self.who(connection, event.database.map_or(b"", |d| d), event, arena);
             if sound && let Some(told) = self.state.sessions.told(connection) {
@@ -353,7 +364,7 @@ impl Text {
 
     /// `10.0.0.7:53732 #12 (3 connections now open)`
     fn accepted<'a>(&mut self, rest: &'a [u8], event: &mut Event<'a>, arena: &'a Bump) {
-        let (peer, rest) = rest.split_once_str(" ").unwrap_or((rest, b""));
+        let (peer, rest) = rest.part(" ").unwrap_or((rest, b""));
         (event.address, event.port) = remote(peer);
         let digits = rest.strip_prefix(b"#").map(|r| r.split(|b| !b.is_ascii_digit()).next().unwrap_or_default());
         let Some(number) = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse::<u64>().ok()) else { return };
@@ -417,32 +428,32 @@ struct Failed<'a> {
 /// `SASL SCRAM-SHA-1 authentication failed for root on admin from client 10.0.0.7:5 ; UserNotFound: ...`
 fn failed(message: &[u8]) -> Option<Failed<'_>> {
     if let Some(rest) = message.strip_prefix(b"Failed to authenticate ") {
-        let (who, error) = rest.rsplit_once_str(" with mechanism ").unwrap_or((rest, b""));
-        let (user, home) = who.rsplit_once_str("@").unwrap_or((who, b""));
-        let (_, error) = error.split_once_str(": ").unwrap_or((b"", b""));
+        let (who, error) = rest.part_last(" with mechanism ").unwrap_or((rest, b""));
+        let (user, home) = who.part_last("@").unwrap_or((who, b""));
+        let (_, error) = error.part(": ").unwrap_or((b"", b""));
         let word = error.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
         return Some(Failed { user, home, peer: b"", error: error.get(..word).unwrap_or_default() });
     }
     let rest = message.strip_prefix(b"SASL ")?;
-    let (_, rest) = rest.split_once_str(" authentication failed for ")?;
-    let (who, error) = rest.rsplit_once_str(" ; ").unwrap_or((rest, b""));
-    let (who, peer) = who.rsplit_once_str(" from client ").unwrap_or((who, b""));
-    let (user, home) = who.rsplit_once_str(" on ").unwrap_or((who, b""));
-    let (error, _) = error.split_once_str(":").unwrap_or((b"", b""));
+    let (_, rest) = rest.part(" authentication failed for ")?;
+    let (who, error) = rest.part_last(" ; ").unwrap_or((rest, b""));
+    let (who, peer) = who.part_last(" from client ").unwrap_or((who, b""));
+    let (user, home) = who.part_last(" on ").unwrap_or((who, b""));
+    let (error, _) = error.part(":").unwrap_or((b"", b""));
     Some(Failed { user, home, peer, error })
 }
 
 /// The quoted text that follows the first `mark`.
 fn quoted<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    let (_, rest) = text.split_once_str(mark)?;
-    rest.strip_prefix(b"\"")?.split_once_str("\"").map(|(name, _)| name)
+    let (_, rest) = text.part(mark)?;
+    rest.strip_prefix(b"\"")?.part("\"").map(|(name, _)| name)
 }
 
 /// An operation that took its time.
 fn operation<'a>(verb: &[u8], namespace: &'a [u8], rest: &'a [u8], event: &mut Event<'a>, arena: &'a Bump) -> On {
     let mut told = Told { namespace, ..Told::default() };
     let mut on = On::Collection;
-    let body = rest.split_once_str(" command: ").map(|(_, body)| body);
+    let body = rest.part(" command: ").map(|(_, body)| body);
     if verb == b"command"
         && let Some(body) = body
     {
@@ -455,15 +466,15 @@ fn operation<'a>(verb: &[u8], namespace: &'a [u8], rest: &'a [u8], event: &mut E
     }
     event.database = Some(BStr::new(told.database()));
     let last = |key: &str| -> Option<&'a [u8]> {
-        let (_, value) = rest.rsplit_once_str(key)?;
+        let (_, value) = rest.part_last(key)?;
         value.split(|b| *b == b' ').next().filter(|v| !v.is_empty())
     };
     let count = |key: &str| last(key).and_then(|v| std::str::from_utf8(v).ok()?.parse::<u64>().ok());
-    event.code = last(" errCode:").or(if rest.contains_str(" exception: ") { last(" code:") } else { None }).map(BStr::new);
+    event.code = last(" errCode:").or(if rest.holds(" exception: ") { last(" code:") } else { None }).map(BStr::new);
     event.outcome = match event.code {
         Some(code) if act::denied(code) => Outcome::Denied,
         Some(_) => Outcome::Error,
-        None if rest.contains_str(" exception: ") => Outcome::Error,
+        None if rest.holds(" exception: ") => Outcome::Error,
         None => Outcome::Success,
     };
     event.kind = match event.outcome {
@@ -478,9 +489,9 @@ fn operation<'a>(verb: &[u8], namespace: &'a [u8], rest: &'a [u8], event: &mut E
 
 /// The name and the text value of a command: `find { find: "orders", ... }` or `{ count: "orders", ... }`.
 fn named(body: &[u8]) -> (&[u8], &[u8]) {
-    let inside = body.split_once_str("{").map_or(body, |(_, inside)| inside).trim_start();
-    let (key, value) = inside.split_once_str(":").unwrap_or((inside, b""));
-    let value = value.trim_start().strip_prefix(b"\"").and_then(|v| v.split_once_str("\"")).map_or(&b""[..], |(v, _)| v);
+    let inside = body.part("{").map_or(body, |(_, inside)| inside).trimmed_start();
+    let (key, value) = inside.part(":").unwrap_or((inside, b""));
+    let value = value.trimmed_start().strip_prefix(b"\"").and_then(|v| v.part("\"")).map_or(&b""[..], |(v, _)| v);
     let word = body.split(|b| matches!(b, b' ' | b'{')).next().unwrap_or_default();
     (if word.is_empty() { key.trim_ascii() } else { word }, value)
 }
@@ -490,7 +501,7 @@ pub(super) fn refused<'a>(error: &'a [u8], event: &mut Event<'a>, arena: &'a Bum
     event.kind = Kind::Denied;
     event.outcome = Outcome::Denied;
     let Some(rest) = error.strip_prefix(b"not authorized on ") else { return };
-    let Some((database, body)) = rest.split_once_str(" to execute command ") else { return };
+    let Some((database, body)) = rest.part(" to execute command ") else { return };
     event.database = Some(BStr::new(database));
     let (command, target) = named(body);
     let act = Told { namespace: database, command, target, ..Told::default() }.act(arena);

@@ -19,6 +19,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::HEAD;
+use crate::framing::seek::Seek;
 
 mod actions;
 mod text;
@@ -196,7 +197,7 @@ impl Audit {
             return Ok((text::read(text), false));
         }
         if record.trim_start().first() == Some(&b'{')
-            && memchr::memmem::find(record, b"audit_schema_version:").is_some()
+            && record.seek(b"audit_schema_version:").is_some()
             && let Line::Row(row) = self.texts.read(record, arena)
             && let Some(text) = text::begin(row.get(0))
         {
@@ -354,7 +355,7 @@ fn quoted<'a>(statement: &'a [u8], arena: &'a Bump) -> &'a [u8] {
         let end = match rest {
             [b'\'' | b'"', inside @ ..] => memchr::memchr(*first, inside).map(|at| at + 2),
             [b'-', b'-', ..] => memchr::memchr(b'\n', rest).map(|at| at + 1),
-            [b'/', b'*', inside @ ..] => inside.find(b"*/").map(|at| at + 4),
+            [b'/', b'*', inside @ ..] => inside.seek(b"*/").map(|at| at + 4),
             [b'[', inside @ ..] => match memchr::memchr2(b']', b'"', inside) {
                 Some(at) if inside.get(at) == Some(&b']') && inside.get(at + 1) != Some(&b']') => {
                     out.push(b'"');
@@ -389,7 +390,7 @@ fn login_address(information: &[u8], act: Act) -> Option<crate::event::Address<'
 
 /// `<error>0x00004818</error>` as a number.
 fn error<'a>(information: &[u8], arena: &'a Bump) -> Option<&'a bstr::BStr> {
-    let rest = information.get(information.find(b"<error>0x")? + 9..)?;
+    let rest = information.get(information.seek(b"<error>0x")? + 9..)?;
     let digits = std::str::from_utf8(rest.get(..memchr::memchr(b'<', rest)?)?).ok()?;
     let number = u32::from_str_radix(digits, 16).ok()?;
     Some(bumpalo::format!(in arena, "{}", number).into_bump_str().into())

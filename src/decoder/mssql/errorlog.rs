@@ -21,6 +21,7 @@ use super::{client, some};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::framing::seek::Seek;
 use crate::framing::stamped::{Stamped, Width, like};
 
 pub const FORMAT: Format = Format {
@@ -184,7 +185,7 @@ impl Decoder for ErrorLog {
             if event.kind == Kind::LoginFailed {
                 self.state.doubtful = REACH;
             }
-        } else if source.starts_with(b"spid") && text.to_ascii_lowercase().contains_str("input") {
+        } else if source.starts_with(b"spid") && text.to_ascii_lowercase().holds("input") {
             // A deadlock report: what clients ran, as it was.
             self.state.raw = u32::from(u16::MAX);
         }
@@ -233,7 +234,7 @@ fn logon<'a>(text: &'a [u8], announced: Option<&[u8]>, doubtful: bool, event: &m
         // The name of a client goes on in what looks like the next record.
         if begun || announced == Some(b"18456") {
             refused(text, announced, event, arena);
-            event.address = text.rfind(b"[CLIENT:").and_then(|at| client(text.get(at + 8..)?.split(|b| *b == b']').next()?));
+            event.address = text.seek_last(b"[CLIENT:").and_then(|at| client(text.get(at + 8..)?.split(|b| *b == b']').next()?));
             event.suspect = event.suspect.or(Some(UNFINISHED));
         }
         return;
@@ -243,10 +244,10 @@ fn logon<'a>(text: &'a [u8], announced: Option<&[u8]>, doubtful: bool, event: &m
     }
     event.address = client(address);
     let english = said.strip_prefix(b"Login succeeded for user '").and_then(|rest| {
-        let end = rest.find(b"'. Connection made using ")?;
+        let end = rest.seek(b"'. Connection made using ")?;
         rest.get(end..)?.trim_end().ends_with(b" authentication.").then(|| rest.get(..end)).flatten()
     });
-    let succeeded = announced.is_none() && (english.is_some() || SUCCEEDED.iter().any(|word| said.contains_str(word)));
+    let succeeded = announced.is_none() && (english.is_some() || SUCCEEDED.iter().any(|word| said.holds(word)));
     let whole = !said.contains(&b'\n') && said.find_iter(b"[CLIENT:").next().is_none();
     if !succeeded {
         refused(said, announced, event, arena);
@@ -274,7 +275,7 @@ fn refused<'a>(said: &'a [u8], announced: Option<&[u8]>, event: &mut Event<'a>, 
     event.outcome = Outcome::Denied;
     event.code = some(arena.alloc_slice_copy(announced.unwrap_or(b"18456")));
     let name = said.strip_prefix(b"Login failed for user '").and_then(|rest| {
-        let end = rest.find(b"'. Reason:").or_else(|| rest.rfind(b"'."))?;
+        let end = rest.seek(b"'. Reason:").or_else(|| rest.seek_last(b"'."))?;
         rest.get(..end)
     });
     event.principal = name.or_else(|| quoted(said)).and_then(some).map(|name| Principal { name, provenance: Provenance::Claimed });

@@ -11,7 +11,7 @@
 //! lines. [`refusal`] finds where such a name ends. What a name pretends beyond that is at most another refused login, and those name
 //! nobody: their user is claimed. All else in this log is [`Kind::Other`].
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::{banner, head, refusal, some, stamp};
@@ -19,6 +19,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 use crate::framing::{Frame, Framed, Framer, More};
 
 pub const FORMAT: Format = Format {
@@ -88,7 +89,7 @@ fn unnumbered(text: &[u8]) -> &[u8] {
 
 fn refused(line: &[u8]) -> Option<usize> {
     said(line)?;
-    memchr::memmem::find(line, refusal::START)
+    line.seek(refusal::START)
 }
 
 /// Lines, except for refused logins whose name has line ends.
@@ -144,7 +145,7 @@ impl Decoder for Log {
         event.session = said.get(..digits).filter(|id| *id != b"0").and_then(some);
         event.truncated = record.truncated;
         event.suspect = record.suspect;
-        if let Some(refusal) = memchr::memmem::find(said, refusal::START).and_then(|at| refusal::parse(said.get(at..)?)) {
+        if let Some(refusal) = said.seek(refusal::START).and_then(|at| refusal::parse(said.get(at..)?)) {
             event.kind = Kind::LoginFailed;
             event.operation = Some(Operation::Connect);
             event.outcome = Outcome::Denied;
@@ -156,7 +157,7 @@ impl Decoder for Log {
             }
         } else {
             // Aborted and killed connections.
-            let quoted = |key: &[u8]| said.split_once_str(key).and_then(|(_, rest)| rest.split_once_str("'")).map(|(value, _)| value);
+            let quoted = |key: &[u8]| said.part(key).and_then(|(_, rest)| rest.part("'")).map(|(value, _)| value);
             event.principal = quoted(b"user: '").and_then(some).map(|name| Principal { name, provenance: Provenance::Claimed });
             event.address = quoted(b"' host: '").and_then(Address::parse);
             event.database = quoted(b" to db: '").and_then(some);

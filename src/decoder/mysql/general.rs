@@ -29,6 +29,7 @@
 //! log goes on from there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
@@ -39,6 +40,7 @@ use super::{banner, head, refusal, some, stamp};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::framing::seek::Seek;
 use crate::token::WordId;
 
 pub mod framer;
@@ -92,7 +94,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
             Guess::new(88, format!("{heads} of {lines} lines are time, connection, command"))
         }
         // A slow log has the same head of the file, and may hold such lines as text.
-        _ if named && !sample.contains_str("\n# User@Host: ") => Guess::new(90, format!("the head of a general log, and {heads} records")),
+        _ if named && !sample.holds("\n# User@Host: ") => Guess::new(90, format!("the head of a general log, and {heads} records")),
         _ => Guess::new(30, format!("only {heads} of {lines} lines are time, connection, command")),
     }
 }
@@ -139,6 +141,9 @@ struct State {
     liars: BTreeSet<WordId>,
     /// Who wrote the record before.
     before: WordId,
+    /// The last connection of which nothing was known.
+    #[serde(skip)]
+    nameless: Option<(u64, WordId)>,
     /// Heads have stamps of the new form, as the first one of the log had: what is logged was parsed.
     iso: Option<bool>,
 }
@@ -157,6 +162,7 @@ impl Default for State {
             records: false,
             liars: BTreeSet::new(),
             before: anybody(),
+            nameless: None,
             iso: None,
         }
     }
@@ -238,12 +244,36 @@ impl General {
 
 /// A writer who is none of the users.
 fn anybody() -> WordId {
-    WordId::of(b"")
+    static ANYBODY: LazyLock<WordId> = LazyLock::new(|| WordId::of(b""));
+    *ANYBODY
 }
 
-/// A writer of whom only the connection is known.
-fn nameless(id: u64) -> WordId {
-    WordId::of(format!("\0{id}").as_bytes())
+/// A session as the records before told of it.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    user: &'a [u8],
+    host: &'a [u8],
+    local: bool,
+    database: Option<&'a [u8]>,
+    who: WordId,
+    sure: bool,
+    born: u64,
+    ended: bool,
+}
+
+impl Session {
+    fn known<'a>(&self, arena: &'a Bump) -> Known<'a> {
+        Known {
+            user: arena.alloc_slice_copy(&self.user),
+            host: arena.alloc_slice_copy(&self.host),
+            local: self.local,
+            database: self.database.as_ref().map(|name| &*arena.alloc_slice_copy(name)),
+            who: self.who,
+            sure: self.sure,
+            born: self.born,
+            ended: self.ended,
+        }
+    }
 }
 
 impl State {
@@ -271,9 +301,8 @@ impl State {
         event.kind = Kind::Login;
         event.operation = Some(Operation::Connect);
         self.before = anybody();
-        let peer = header::peer(
-            argument.split_once_str("\n").map_or(argument, |(line, _)| if framed == Some(framer::NAME) { argument } else { line }),
-        );
+        let peer =
+            header::peer(argument.part("\n").map_or(argument, |(line, _)| if framed == Some(framer::NAME) { argument } else { line }));
         let refused = if argument.starts_with(refusal::START) { Some(argument) } else { second(argument, head.id) };
         if let Some(refusal) = refused.and_then(refusal::parse) {
             event.kind = Kind::LoginFailed;
@@ -368,8 +397,8 @@ impl State {
 
     /// Every command of a session but its login.
     fn command<'a>(&mut self, head: &Header<'_>, argument: &'a [u8], event: &mut Event<'a>, arena: &'a Bump) {
-        let known = self.sessions.get(&head.id).cloned();
-        let (who, born) = known.as_ref().map_or((nameless(head.id), 0), |s| (s.who, s.born));
+        let known = self.sessions.get(&head.id).map(|session| session.known(arena));
+        let (who, born) = known.map_or_else(|| (self.nameless(head.id), 0), |s| (s.who, s.born));
         let proved = event.suspect.is_none() && self.doubt.proved(who, born);
         self.before = if proved { who } else { anybody() };
         if !proved {
@@ -377,9 +406,9 @@ impl State {
         }
         if let Some(session) = &known {
             let provenance = if proved { Provenance::Authenticated } else { Provenance::Claimed };
-            event.principal = Some(Principal { name: BStr::new(arena.alloc_slice_copy(&session.user)), provenance });
-            event.address = if session.local { Some(Address::Local) } else { Address::parse(arena.alloc_slice_copy(&session.host)) };
-            event.database = session.database.as_ref().and_then(|name| some(arena.alloc_slice_copy(name)));
+            event.principal = Some(Principal { name: BStr::new(session.user), provenance });
+            event.address = if session.local { Some(Address::Local) } else { Address::parse(session.host) };
+            event.database = session.database.and_then(some);
             if session.ended && head.act != Act::Quit {
                 self.awake(head.id, who);
             }
@@ -431,7 +460,7 @@ impl State {
             Act::Other(Operation::Show | Operation::Create | Operation::Drop) => !argument.is_empty(),
             _ => !head.iso && !argument.is_empty(),
         };
-        let keeps = known.as_ref().map_or(self.alone, |s| proved && s.sure && keeper(&s.user, s.local));
+        let keeps = known.map_or(self.alone, |s| proved && s.sure && keeper(s.user, s.local));
         if writes && !keeps {
             self.doubt.add(who);
         }
@@ -443,6 +472,14 @@ impl State {
         session.ended = false;
         *self.live.entry(who).or_default() += 1;
         self.lies(who);
+    }
+
+    /// A writer of whom only the connection is known.
+    fn nameless(&mut self, id: u64) -> WordId {
+        match self.nameless {
+            Some((last, who)) if last == id => who,
+            _ => self.nameless.insert((id, WordId::of(format!("\0{id}").as_bytes()))).1,
+        }
     }
 
     fn lies(&mut self, who: WordId) {
@@ -469,7 +506,7 @@ fn second(argument: &[u8], id: u64) -> Option<&[u8]> {
 
 /// The database that `USE` names.
 fn used(statement: &[u8]) -> Option<&[u8]> {
-    let (verb, name) = statement.trim_ascii().split_once_str(" ")?;
+    let (verb, name) = statement.trim_ascii().part(" ")?;
     if !verb.eq_ignore_ascii_case(b"use") {
         return None;
     }

@@ -3,6 +3,7 @@
 use bstr::BStr;
 
 use crate::event::Outcome;
+use crate::framing::seek::Seek;
 
 pub mod doubt;
 pub mod error;
@@ -33,16 +34,19 @@ fn some(text: &[u8]) -> Option<&BStr> {
 /// The name of a server that a log begins with: `PATH, Version: 8.0.36 (...). started with:`.
 fn banner(line: &[u8]) -> bool {
     let line = line.trim_ascii_end();
-    line.ends_with(b"started with:") && memchr::memmem::find(line, b", Version: ").is_some()
+    line.ends_with(b"started with:") && line.seek(b", Version: ").is_some()
 }
 
 /// The other lines of a log's head.
 fn head(line: &[u8]) -> bool {
+    if line.trim_ascii_start().first() != Some(&b'T') {
+        return false;
+    }
     let words = |wanted: &[&[u8]]| {
         let mut words = line.split(|b| b.is_ascii_whitespace()).filter(|w| !w.is_empty());
         wanted.iter().all(|want| words.next() == Some(want)) && words.next().is_none()
     };
-    (line.starts_with(b"Tcp port: ") && memchr::memmem::find(line, b"Unix socket: ").is_some())
-        || (line.starts_with(b"TCP Port: ") && memchr::memmem::find(line, b"Named Pipe: ").is_some())
+    (line.starts_with(b"Tcp port: ") && line.seek(b"Unix socket: ").is_some())
+        || (line.starts_with(b"TCP Port: ") && line.seek(b"Named Pipe: ").is_some())
         || words(&[b"Time", b"Id", b"Command", b"Argument"])
 }

@@ -1,7 +1,7 @@
 //! `Access denied for user 'NAME'@'HOST' (using password: YES)`: the one line of these logs that anybody can write into who
 //! reaches the port. The name is up to 128 letters as the client sent them, line ends among them.
 
-use bstr::ByteSlice;
+use crate::framing::seek::Seek;
 
 /// What a refused login's text begins with.
 pub const START: &[u8] = b"Access denied for user '";
@@ -29,12 +29,12 @@ pub fn ends(line: &[u8]) -> bool {
 pub fn parse(text: &[u8]) -> Option<Refusal<'_>> {
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let body = text.strip_prefix(START)?;
-    let end = body.rfind(b"' (using password: ").or_else(|| body.rfind(b"'"))?;
+    let end = body.seek_last(b"' (using password: ").or_else(|| body.seek_last(b"'"))?;
     let body = body.get(..end)?;
-    let at = body.rfind(b"'@'")?;
+    let at = body.seek_last(b"'@'")?;
     let (user, host) = (body.get(..at)?, body.get(at + 3..)?);
     // `... to database 'd'`: the host ends before.
-    let host = host.find(b"' ").and_then(|end| host.get(..end)).unwrap_or(host);
+    let host = host.seek(b"' ").and_then(|end| host.get(..end)).unwrap_or(host);
     Some(Refusal { user, host, broken: user.contains(&b'\n') || host.contains(&b'\n') })
 }
 

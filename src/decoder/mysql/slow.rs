@@ -29,7 +29,7 @@
 //!
 //! So all entries of a log without errors keep their token; an attacker can make others' entries doubtful, but not speak for them.
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,7 @@ use super::{banner, head, outcome, some, stamp};
 use crate::decoder::timestamp::{Timestamps, epoch};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::framing::seek::Seek;
 use crate::token::WordId;
 
 pub mod entry;
@@ -78,7 +79,7 @@ pub const FORMAT: Format = Format {
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let (mut users, mut costs, mut foreign) = (0, 0, 0);
     for line in sample.split(|b| *b == b'\n').take(400) {
-        users += usize::from(line.starts_with(USER) || (line.starts_with(TIME) && line.contains_str(" # User@Host: ")));
+        users += usize::from(line.starts_with(USER) || (line.starts_with(TIME) && line.holds(" # User@Host: ")));
         costs += usize::from(line.starts_with(b"# Query_time: "));
         foreign += usize::from(users == 0 && !line.is_empty() && !line.starts_with(b"#") && !banner(line) && !head(line));
     }

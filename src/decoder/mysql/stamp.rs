@@ -16,15 +16,17 @@ pub enum Form {
 
 /// Finds the stamp at the start of `text` by its form alone: how it is written, and its length.
 pub fn form(text: &[u8]) -> Option<(Form, usize)> {
-    let shape = |pattern: &[u8]| {
-        text.len() >= pattern.len()
-            && text.iter().zip(pattern).all(|(byte, want)| match want {
-                b'd' => byte.is_ascii_digit(),
-                b'h' => byte.is_ascii_digit() || *byte == b' ',
-                _ => byte == want,
-            })
-    };
-    if shape(b"dddd-dd-ddTdd:dd:dd") {
+    let digits = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+    if !digits(text.get(..4)?) {
+        return None;
+    }
+    let head = text.first_chunk::<19>().copied().unwrap_or_default();
+    let [_, _, _, _, b'-', m1, m2, b'-', d1, d2, gap, h1, h2, b':', i1, i2, b':', s1, s2] = head else { return short(text) };
+    let digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
+    if !(digit(m1) & digit(m2) & digit(d1) & digit(d2) & digit(h2) & digit(i1) & digit(i2) & digit(s1) & digit(s2)) {
+        return short(text);
+    }
+    if gap == b'T' && h1.is_ascii_digit() {
         let mut len = 19;
         if text.get(len) == Some(&b'.') {
             len += 1 + text.iter().skip(len + 1).take_while(|b| b.is_ascii_digit()).count();
@@ -36,10 +38,15 @@ pub fn form(text: &[u8]) -> Option<(Form, usize)> {
         };
         return (len <= text.len()).then_some((Form::Iso, len));
     }
-    if shape(b"dddd-dd-dd hd:dd:dd") {
+    if gap == b' ' && (h1.is_ascii_digit() || h1 == b' ') {
         return Some((Form::Dated, 19));
     }
-    if shape(b"dddddd") {
+    short(text)
+}
+
+/// `261122  2:21:28` at the start of `text`.
+fn short(text: &[u8]) -> Option<(Form, usize)> {
+    if text.get(..6)?.iter().all(u8::is_ascii_digit) {
         // One blank or tab and a padded hour; copies of logs have more of them.
         let gap = text.iter().skip(6).take(8).take_while(|b| matches!(b, b' ' | b'\t')).count();
         let clock = text.get(6 + gap..).unwrap_or_default();

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::tables::{Tables, qualified, verb};
 use crate::decoder::Record;
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::framing::seek::Seek;
 use crate::token::WordId;
 
 /// Connections remembered. A server allows far fewer at a time.
@@ -402,15 +403,15 @@ struct Account<'a> {
 
 impl<'a> Account<'a> {
     fn read(text: &'a [u8]) -> Option<Self> {
-        let (front, ip) = text.strip_suffix(b"]")?.rsplit_once_str(" [")?;
-        let (names, host) = front.rsplit_once_str("] @ ")?;
+        let (front, ip) = text.strip_suffix(b"]")?.part_last(" [")?;
+        let (names, host) = front.part_last("] @ ")?;
         // Either name may have brackets of its own; mostly both are the same.
         let half = names.len() / 2;
         let (name, login) = match (names.get(..half), names.get(half), names.get(half + 1..)) {
             // The anonymous account: any name that the client gave.
             _ if names.starts_with(b"[") => names.split_once_str("[")?,
             (Some(name), Some(b'['), Some(login)) if name == login => (name, login),
-            _ => names.split_once_str("[")?,
+            _ => names.part("[")?,
         };
         Some(Account { name, login, host: host.trim(), ip })
     }

@@ -15,6 +15,7 @@ use super::tables::{qualified, verb};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Time};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "mcafee-audit",
@@ -52,7 +53,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     const HEAD: usize = 400;
     let head = sample.get(..HEAD).unwrap_or(sample).trim_ascii_start();
     let kinds: [&[u8]; 2] = [b"\"msg-type\":\"activity\"", b"\"msg-type\":\"header\""];
-    if head.starts_with(b"{") && kinds.iter().any(|kind| memchr::memmem::find(head, kind).is_some()) {
+    if head.starts_with(b"{") && kinds.iter().any(|kind| head.seek(kind).is_some()) {
         Guess::new(96, "objects with \"msg-type\" of the plugin of McAfee/Trellix")
     } else {
         Guess::NO

@@ -1,5 +1,6 @@
 //! Tables that a server says a statement opened, until the record of the statement itself comes.
 
+use crate::framing::seek::Seek;
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ impl Tables {
             _ => return &[],
         };
         // The optimizer's statistics and the grant tables are opened on the server's own account.
-        let named = statement.to_ascii_lowercase().contains_str("mysql");
+        let named = statement.to_ascii_lowercase().holds("mysql");
         let mut objects = bumpalo::collections::Vec::new_in(arena);
         objects.extend(
             list.iter().filter(|name| named || !name.starts_with(b"mysql.")).map(|name| BStr::new(arena.alloc_slice_copy(name) as &[u8])),
@@ -75,7 +76,7 @@ pub fn verb(statement: &[u8]) -> &[u8] {
     let mut rest = statement;
     loop {
         rest = rest.trim_start_with(|c| c.is_ascii_whitespace() || c == '(');
-        match rest.strip_prefix(b"/*").and_then(|comment| Some(comment.split_once_str("*/")?.1)) {
+        match rest.strip_prefix(b"/*").and_then(|comment| Some(comment.part("*/")?.1)) {
             Some(after) => rest = after,
             None => break,
         }

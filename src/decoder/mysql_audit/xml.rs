@@ -20,6 +20,7 @@ use super::entry::Log;
 use super::named::Named;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
+use crate::framing::seek::Seek;
 use crate::framing::xml::AuditRecords;
 
 pub const FORMAT: Format = Format {
@@ -55,7 +56,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     /// Bytes looked at.
     const HEAD: usize = 8 << 10;
     let head = sample.get(..HEAD).unwrap_or(sample);
-    match memchr::memmem::find(head, b"<AUDIT_RECORD") {
+    match head.seek(b"<AUDIT_RECORD") {
         None => Guess::NO,
         // Inside a JSON text, say.
         Some(at) if head.get(..at).is_some_and(|before| !before.iter().all(|b| b.is_ascii_whitespace()) && !before.contains(&b'>')) => {
@@ -107,7 +108,7 @@ impl Decoder for Xml {
 
 /// `NAME="value"` one after the other; anything else between them is passed over.
 fn attributes<'a>(mut text: &'a [u8], named: &mut Named<'a>, arena: &'a Bump) {
-    while let Some(equals) = memchr::memmem::find(text, b"=\"") {
+    while let Some(equals) = text.seek(b"=\"") {
         let before = text.get(..equals).unwrap_or_default();
         let start = before.iter().rposition(|b| !b.is_ascii_alphanumeric() && *b != b'_').map_or(0, |at| at + 1);
         let name = before.get(start..).unwrap_or_default();

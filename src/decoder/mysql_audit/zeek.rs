@@ -19,6 +19,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "zeek-mysql",
@@ -58,7 +59,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     let keys: [&[u8]; 4] = [b"\"uid\":", b"\"id.orig_h\":", b"\"cmd\":", b"\"ts\":"];
     // Zeek's other logs with commands (ftp, smb) have a user or a path of their own.
     let other: [&[u8]; 3] = [b"\"path\":", b"\"password\":", b"\"command\":"];
-    let has = |keys: &[&[u8]]| keys.iter().filter(|key| memchr::memmem::find(head, key).is_some()).count();
+    let has = |keys: &[&[u8]]| keys.iter().filter(|key| head.seek(key).is_some()).count();
     if head.starts_with(b"{") && has(&keys) == keys.len() && has(&other) == 0 {
         Guess::new(94, "objects with ts, uid, id.orig_h and a cmd of MySQL's protocol")
     } else {
@@ -164,7 +165,7 @@ impl Zeek {
         event.suspect = record.suspect;
         event.outcome = match row.success {
             Some(true) => Outcome::Success,
-            Some(false) if row.response.to_ascii_lowercase().contains_str("denied") => Outcome::Denied,
+            Some(false) if row.response.to_ascii_lowercase().holds("denied") => Outcome::Denied,
             Some(false) => Outcome::Error,
             None => Outcome::Unknown,
         };

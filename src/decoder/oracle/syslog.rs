@@ -17,6 +17,7 @@ use super::aud::{UNCOUNTED, length, read};
 use super::pairs::Pairs;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "oracle-unified-syslog",
@@ -86,7 +87,7 @@ fn split(line: &[u8]) -> Option<(usize, &[u8])> {
     let rest = untagged(line).unwrap_or(line);
     let quote = rest.get(..rest.len().min(16))?.find_byteset(b"'\"")?;
     let end = quote + 1 + rest.get(quote + 1..)?.find_byteset(b"'\"")? + 1;
-    Some((length(rest.get(..end)?)?, rest.get(end..)?.trim_start()))
+    Some((length(rest.get(..end)?)?, rest.get(end..)?.trimmed_start()))
 }
 
 fn untagged(line: &[u8]) -> Option<&[u8]> {
@@ -194,7 +195,7 @@ fn unified(rest: &[u8]) -> Option<(Fields<'_>, bool)> {
             break;
         };
         at = from + end + 1;
-        at += rest.get(at..).map_or(0, |after| after.len() - after.trim_start().len());
+        at += rest.get(at..).map_or(0, |after| after.len() - after.trimmed_start().len());
     }
     (order > 0 && rest.starts_with(b"TYPE")).then_some((fields, sound))
 }

@@ -14,6 +14,7 @@ use super::Fields;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::framing::csv::LOST_START;
+use crate::framing::seek::Seek;
 use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
 pub const FORMAT: Format = Format {
@@ -50,7 +51,7 @@ const CLOSE: &[u8] = b"</AuditRecord>";
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     match sample.find(OPEN) {
-        Some(at) if sample.get(at..).is_some_and(|rest| rest.find(b"<Session_Id>").is_some() || rest.find(b"<DB_User>").is_some()) => {
+        Some(at) if sample.get(at..).is_some_and(|rest| rest.seek(b"<Session_Id>").is_some() || rest.seek(b"<DB_User>").is_some()) => {
             Guess::new(97, "AuditRecord elements of Oracle's XML audit trail")
         }
         _ => Guess::NO,
@@ -106,7 +107,7 @@ impl Elements {
         let all = more == More::Closed || next.is_some() || buf.len() > MAX_RECORD;
         // A tag at a time, and what is none up to the end of its line, so that pieces do not matter.
         let (reason, end) = match heading(before) {
-            true if before.starts_with(b"<Version") => (BETWEEN, before.find(b"</Version>").map(|at| at + b"</Version>".len())),
+            true if before.starts_with(b"<Version") => (BETWEEN, before.seek(b"</Version>").map(|at| at + b"</Version>".len())),
             true => (BETWEEN, memchr::memchr(b'>', before).map(|at| at + 1)),
             false => (LOST_START, memchr::memchr(b'\n', before).map(|at| at + 1)),
         };
@@ -179,7 +180,7 @@ impl<'a> Iterator for Children<'a> {
         let name = tag.split(|b| b.is_ascii_whitespace()).next()?;
         let mut from = 0;
         loop {
-            let close = from + value.get(from..)?.find(b"</")?;
+            let close = from + value.get(from..)?.seek(b"</")?;
             let after = value.get(close + 2..)?;
             if after.strip_prefix(name).is_some_and(|a| a.starts_with(b">")) {
                 self.0 = after.get(name.len() + 1..)?;

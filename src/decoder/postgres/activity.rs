@@ -12,7 +12,7 @@
 
 use std::sync::LazyLock;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use crate::decoder::json::pick::{self, Places};
@@ -20,6 +20,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "aurora-activity",
@@ -87,7 +88,7 @@ static PLACES: LazyLock<Places> = LazyLock::new(|| {
 });
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
-    let has = |text: &str| sample.contains_str(text);
+    let has = |text: &str| sample.holds(text);
     if has("\"databaseActivityEventList\"") || has("\"dbUserName\"") && has("\"serverType\"") && has("\"commandText\"") {
         return Guess::new(97, "records of Database Activity Streams");
     }
@@ -127,8 +128,7 @@ impl Decoder for Activity {
         let message = get(17).map_or(&b""[..], |text| text);
         let refused = ["permission denied", "access denied", "authentication failed", "command denied"];
         let lower = message.to_ascii_lowercase();
-        let denied =
-            code.is_some_and(|code| DENIED.iter().any(|denied| code == denied)) || refused.iter().any(|part| lower.contains_str(part));
+        let denied = code.is_some_and(|code| DENIED.iter().any(|denied| code == denied)) || refused.iter().any(|part| lower.holds(part));
         event.outcome = match (code, denied) {
             (_, true) => Outcome::Denied,
             (Some(_), false) => Outcome::Error,
@@ -143,7 +143,7 @@ impl Decoder for Activity {
         );
         let mut claimed = false;
         if login {
-            claimed = failed || command.contains_str("FAIL");
+            claimed = failed || command.holds("FAIL");
             event.kind = if claimed { Kind::LoginFailed } else { Kind::Login };
             event.outcome = if claimed { Outcome::Denied } else { Outcome::Success };
             event.operation = Some(Operation::Connect);
@@ -156,10 +156,10 @@ impl Decoder for Activity {
                 _ => Kind::Query,
             };
             event.statement = get(5);
-            let mysql = get(16).is_some_and(|server| server.to_ascii_lowercase().contains_str("mysql"));
+            let mysql = get(16).is_some_and(|server| server.to_ascii_lowercase().holds("mysql"));
             let dialect = if mysql {
                 Dialect::MySql
-            } else if get(16).is_some_and(|s| s.contains_str("Postgre")) {
+            } else if get(16).is_some_and(|s| s.holds("Postgre")) {
                 Dialect::Postgres
             } else {
                 Dialect::Generic

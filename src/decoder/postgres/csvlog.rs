@@ -19,6 +19,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Framer, Guess, Guide, Options, Record};
 use crate::event::Address;
 use crate::framing::csv::Csv;
+use crate::framing::seek::Seek;
 use crate::framing::{Framed, More};
 
 pub const FORMAT: Format = Format {
@@ -60,7 +61,7 @@ const COLUMNS: usize = 22;
 const TRIED: usize = 200;
 
 fn sniff(sample: &[u8], options: &Options) -> Guess {
-    if !begins(sample) && memchr::memmem::find(sample, b"\",\"").is_none() {
+    if !begins(sample) && sample.seek(b"\",\"").is_none() {
         return Guess::NO;
     }
     let (mut framer, mut decoder, mut arena) = (Csv::new(begins), CsvLog::new(options), Bump::new());

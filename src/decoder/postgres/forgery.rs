@@ -21,6 +21,7 @@ use super::message::authorizes;
 use super::prefix::{Match, Prefix, Word};
 use super::severity::Severity;
 use crate::framing::lines::void;
+use crate::framing::seek::Seek;
 use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
 /// The record's own user or database holds line ends.
@@ -171,12 +172,13 @@ impl Stderr {
             if !line.starts_with(b"\t") {
                 self.learn(buf);
             }
-            let (shape, pid, sign) = self.classify(line);
+            let (shape, found, sign) = self.classify(line);
+            let pid = found.and_then(|found| found.fields.pid);
             let weak = !sign
-                && match shape {
-                    Shape::Primary | Shape::Secondary => self.ends_in_a_refusal(line, false),
+                && match (shape, found) {
+                    (Shape::Primary | Shape::Secondary, Some(found)) => self.ends_in_a_refusal(line, found, false),
                     // A name may end in a line that looks like the rest of a message.
-                    Shape::Continuation => self.prefix.holds_client_text() && holds_a_refusal(line),
+                    (Shape::Continuation, _) => self.prefix.holds_client_text() && holds_a_refusal(line),
                     _ => false,
                 };
             self.unjudged |= sign || weak;
@@ -195,7 +197,8 @@ impl Stderr {
         }
     }
 
-    fn classify(&self, line: &[u8]) -> (Shape, Option<u32>, bool) {
+    /// What the line is, what the prefix says of it, and whether it is evidence of a forged name.
+    fn classify<'a>(&self, line: &'a [u8]) -> (Shape, Option<Match<'a>>, bool) {
         if line.starts_with(b"\t") || line.is_empty() {
             return (Shape::Continuation, None, false);
         }
@@ -205,7 +208,7 @@ impl Stderr {
             Some(found) => {
                 let shape = if matches!(found.word, Word::Primary(_)) { Shape::Primary } else { Shape::Secondary };
                 let sign = hostile && (found.contradicts() || hides_its_user(&found, line.get(found.message..).unwrap_or_default()));
-                (shape, found.fields.pid, sign)
+                (shape, Some(found), sign)
             }
             None if !hostile => (Shape::Orphan, None, false),
             None if self.prefix.begins(line) => (Shape::Torn, None, true),
@@ -215,13 +218,12 @@ impl Stderr {
     }
 
     /// Whether the line, read with a longer name, is a client being turned away: the name holds the record that it seems to be. Not where the
-    /// refusal repeats just the name of this line, unless `all`.
-    fn ends_in_a_refusal(&self, line: &[u8], all: bool) -> bool {
+    /// refusal repeats just the name of this line, unless `all`. `found` is its first reading.
+    fn ends_in_a_refusal<'a>(&self, line: &'a [u8], mut found: Match<'a>, all: bool) -> bool {
         let line = line.get(..HEAD.min(line.len())).unwrap_or(line);
         if !self.prefix.holds_client_text() {
             return false;
         }
-        let Some(mut found) = self.prefix.find(line, 0) else { return false };
         for _ in 0..32 {
             if Prefix::word_anywhere(line.get(found.message..).unwrap_or_default()).is_none() {
                 return false;
@@ -229,8 +231,8 @@ impl Stderr {
             let Some(next) = self.prefix.find(line, found.at + 1) else { return false };
             let message = line.get(next.message..).unwrap_or_default();
             let head = line.get(..next.at).unwrap_or_default();
-            let repeated = memchr::memmem::find(message, b"user \"").and_then(|at| message.get(at + 6..)?.strip_suffix(b"\""));
-            let repeats = repeated.is_some_and(|name| memchr::memmem::find(head, name).is_some());
+            let repeated = message.seek(b"user \"").and_then(|at| message.get(at + 6..)?.strip_suffix(b"\""));
+            let repeats = repeated.is_some_and(|name| head.seek(name).is_some());
             if (next.word == Word::Primary(Severity::Fatal) && (all || !repeats)) || authorizes(message) {
                 return true;
             }
@@ -299,7 +301,8 @@ impl Stderr {
         let Some(found) = self.prefix.find(line, 0) else { return false };
         let message = line.get(found.message..).unwrap_or_default();
         let plainly = found.word == Word::Primary(Severity::Fatal) || (found.word == Word::Primary(Severity::Log) && authorizes(message));
-        plainly || self.ends_in_a_refusal(line, true)
+        let head = line.get(..HEAD.min(line.len())).unwrap_or(line);
+        plainly || self.prefix.find(head, 0).is_some_and(|found| self.ends_in_a_refusal(line, found, true))
     }
 
     /// If the line at `last` ends a known name, makes it one line with those that hold the rest of the name. Returns where it stands then.
@@ -345,10 +348,9 @@ impl Stderr {
             self.lines.iter().enumerate().filter(|(_, l)| l.sign).map(|(i, l)| (i, l.start, l.shape)).collect();
         for (i, start, shape) in &signs {
             let (from, to) = (start.saturating_sub(NAME), start + NAME);
-            for line in &mut self.lines {
-                if line.suspect.is_none() && line.next > from && line.start < to {
-                    line.suspect = Some(NEARBY);
-                }
+            let reach = self.lines.partition_point(|line| line.next <= from)..self.lines.partition_point(|line| line.start < to);
+            for line in self.lines.range_mut(reach) {
+                line.suspect = line.suspect.or(Some(NEARBY));
             }
             if let Some(line) = self.lines.get_mut(*i)
                 && line.suspect != Some(HOSTILE_NAME)
@@ -526,6 +528,15 @@ fn last_word(line: &[u8]) -> Option<Word> {
 fn repeated(entry: &[u8]) -> Vec<&[u8]> {
     let mut names = Vec::new();
     let message = Prefix::word_anywhere(entry).and_then(|(_, at)| entry.get(at..)).unwrap_or(entry);
+    // Nearly every entry of several lines is a statement, and has none of the words.
+    let named = |at: usize| {
+        let before = message.get(..at).unwrap_or_default();
+        let before = if message.get(at) == Some(&b'"') { before.strip_suffix(b" ").unwrap_or_default() } else { before };
+        before.ends_with(b"ser") || before.ends_with(b"ole") || before.ends_with(b"database")
+    };
+    if !memchr::memchr2_iter(b'"', b'=', message).any(named) {
+        return names;
+    }
     for (open, close) in [
         (&b"user \""[..], &b"\""[..]),
         (b"user \"", b"\", database \""),
@@ -541,9 +552,9 @@ fn repeated(entry: &[u8]) -> Vec<&[u8]> {
         (b" database=", b" SSL enabled ("),
         (b" database=", b""),
     ] {
-        let Some(start) = memchr::memmem::find(message, open) else { continue };
+        let Some(start) = message.seek(open) else { continue };
         let Some(rest) = message.get(start + open.len()..) else { continue };
-        let end = if close.is_empty() { Some(rest.len()) } else { memchr::memmem::rfind(rest, close) };
+        let end = if close.is_empty() { Some(rest.len()) } else { rest.seek_last(close) };
         if let Some(name) = end.and_then(|end| rest.get(..end))
             && name.contains(&b'\n')
         {

@@ -16,6 +16,7 @@ use bumpalo::Bump;
 use super::severity::Severity;
 use super::{pgaudit, plan, translated};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::framing::seek::Seek;
 
 /// Reason on a record of an act that a session wrote by itself.
 pub const RAISED: &str = "a session wrote this record itself (RAISE): it is no report of the server";
@@ -263,7 +264,7 @@ fn prepared<'a>(sql: &[u8], detail: Option<&'a [u8]>) -> Option<&'a [u8]> {
 
 /// `"f" (OID n)`.
 fn fastpath<'a>(event: &mut Event<'a>, rest: &'a [u8], outcome: Outcome, arena: &'a Bump) {
-    let Some(name) = rest.strip_prefix(b"\"").and_then(|r| r.rfind(b"\" (OID ").and_then(|end| r.get(..end))) else { return };
+    let Some(name) = rest.strip_prefix(b"\"").and_then(|r| r.seek_last(b"\" (OID ").and_then(|end| r.get(..end))) else { return };
     event.kind = Kind::Query;
     event.outcome = outcome;
     event.operation = Some(Operation::Call);
@@ -285,7 +286,7 @@ fn audit<'a>(event: &mut Event<'a>, body: &'a [u8], arena: &'a Bump) {
 
 /// `0.293 ms` at the start of `text`, in microseconds, and what follows.
 fn milliseconds(text: &[u8]) -> Option<(u64, &[u8])> {
-    let end = text.find(b" ms")?;
+    let end = text.seek(b" ms")?;
     let mut parts = text.get(..end)?.splitn(2, |b| *b == b'.');
     let mut micros = number(parts.next()?)?.checked_mul(1000)?;
     if let Some(fraction) = parts.next() {
@@ -334,13 +335,13 @@ pub(super) fn application_name<'a>(rest: &'a [u8], user: Option<&[u8]>, database
 /// names. So the statement begins after the first `: `, unless a later one outside string literals is followed by a verb: in SQL that does
 /// not happen, in such names it does, and then the statement begins after the last of those.
 fn after_name(named: &[u8]) -> Option<&[u8]> {
-    let first = named.get(named.find(b": ")? + 2..)?;
+    let first = named.get(named.seek(b": ")? + 2..)?;
     Some(last_statement(first).unwrap_or(first))
 }
 
 fn last_statement(text: &[u8]) -> Option<&[u8]> {
     // A colon before a blank is rare in SQL: nearly every statement leaves here.
-    let mut from = text.find(b": ")?;
+    let mut from = text.seek(b": ")?;
     let mut best = None;
     loop {
         let at = from + 2;
@@ -350,7 +351,7 @@ fn last_statement(text: &[u8]) -> Option<&[u8]> {
         if !literal && begins_with_verb(rest) {
             best = Some(rest);
         }
-        match rest.find(b": ") {
+        match rest.seek(b": ") {
             Some(next) => from = at + next,
             None => return best,
         }

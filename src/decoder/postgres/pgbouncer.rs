@@ -20,6 +20,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::joined::{Grammar, Joined};
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "pgbouncer",
@@ -165,7 +166,7 @@ fn describe<'a>(peer: &Peer<'a>, event: &mut Event<'a>) {
     };
     let pair = match attempt.filter(fits) {
         Some(pair) => Some(pair),
-        None => peer.names.split_once_str("/").filter(|(_, user)| !user.contains(&b'/')),
+        None => peer.names.part("/").filter(|(_, user)| !user.contains(&b'/')),
     };
     if peer.ambiguous || (pair.is_none() && !peer.names.is_empty()) {
         event.suspect = event.suspect.or(Some(AMBIGUOUS));
@@ -199,17 +200,17 @@ fn turned_away(reason: &[u8]) -> bool {
 
 /// Database and user of `db=D user=U tls=T`.
 fn attempted(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (names, _tls) = rest.strip_prefix(b"db=")?.rsplit_once_str(" tls=")?;
-    names.split_once_str(" user=")
+    let (names, _tls) = rest.strip_prefix(b"db=")?.part_last(" tls=")?;
+    names.part(" user=")
 }
 
 /// Time and text of `TIME [ZONE] [PID] LEVEL text`, or with a bare process id.
 fn head<'a>(line: &'a [u8], times: &mut Timestamps) -> Option<(Time, &'a [u8])> {
     let (time, used) = times.parse_prefix(line).ok()?;
-    let (pid, rest) = line.get(used..)?.strip_prefix(b" ")?.split_once_str(" ")?;
+    let (pid, rest) = line.get(used..)?.strip_prefix(b" ")?.part(" ")?;
     let pid = pid.strip_prefix(b"[").and_then(|p| p.strip_suffix(b"]")).unwrap_or(pid);
     message::number(pid)?;
-    let (level, text) = rest.split_once_str(" ")?;
+    let (level, text) = rest.part(" ")?;
     LEVELS.contains(&level).then_some((time, text))
 }
 
@@ -220,13 +221,13 @@ fn peer(text: &[u8]) -> Option<Peer<'_>> {
         b"S-0x" => true,
         _ => return None,
     };
-    let (session, rest) = text.split_once_str(": ")?;
+    let (session, rest) = text.part(": ")?;
     if !session.iter().skip(4).all(u8::is_ascii_hexdigit) {
         return None;
     }
     let mut found: Option<Peer<'_>> = None;
     for at in memchr::memchr_iter(b'@', rest) {
-        let Some((place, message)) = rest.get(at + 1..).and_then(|r| r.split_once_str(" ")) else { continue };
+        let Some((place, message)) = rest.get(at + 1..).and_then(|r| r.part(" ")) else { continue };
         let Some((address, port)) = host_and_port(place) else { continue };
         match &mut found {
             Some(first) => first.ambiguous = true,
@@ -241,7 +242,7 @@ fn peer(text: &[u8]) -> Option<Peer<'_>> {
 
 /// `10.1.0.7:40112`, `[::1]:40112`, `unix:6432`, `unix(812):6432`; nothing else.
 fn host_and_port(place: &[u8]) -> Option<(Option<Address<'_>>, Option<u16>)> {
-    let (host, port) = place.rsplit_once_str(":")?;
+    let (host, port) = place.part_last(":")?;
     let port = message::number(port).and_then(|p| u16::try_from(p).ok())?;
     if host == b"unix" || (host.starts_with(b"unix(") && host.ends_with(b")")) {
         return Some((Some(Address::Local), None));

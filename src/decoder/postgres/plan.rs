@@ -12,6 +12,7 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Kind, Outcome};
+use crate::framing::seek::Seek;
 
 /// What follows `duration: N ms` where auto_explain wrote the message.
 pub const PLAN: &[u8] = b"  plan:\n";
@@ -21,17 +22,17 @@ pub fn statement<'a>(plan: &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
     if let Some(text) = plan.strip_prefix(b"Query Text: ") {
         return Some(match text.first() {
             // YAML quotes as JSON does, and its plan begins in the next line.
-            Some(b'"') if text.find(b"\"\nPlan:").is_some() || text.find(b"\"\nQuery ").is_some() => json(text, arena)?,
+            Some(b'"') if text.seek(b"\"\nPlan:").is_some() || text.seek(b"\"\nQuery ").is_some() => json(text, arena)?,
             _ => before_plan(text),
         });
     }
     let inner = plan.trim_ascii_start();
     if inner.starts_with(b"{") {
-        return json(inner.get(inner.find(b"\"Query Text\":")? + 13..)?.trim_ascii_start(), arena);
+        return json(inner.get(inner.seek(b"\"Query Text\":")? + 13..)?.trim_ascii_start(), arena);
     }
     if inner.starts_with(b"<explain") {
-        let text = inner.get(inner.find(b"<Query-Text>")? + 12..)?;
-        return Some(unescaped(text.get(..text.find(b"</Query-Text>")?)?, arena));
+        let text = inner.get(inner.seek(b"<Query-Text>")? + 12..)?;
+        return Some(unescaped(text.get(..text.seek(b"</Query-Text>")?)?, arena));
     }
     None
 }
@@ -41,7 +42,7 @@ fn before_plan(text: &[u8]) -> &[u8] {
     let mut end = 0;
     for line in text.split_inclusive(|b| *b == b'\n') {
         if end > 0
-            && (line.find(b"  (cost=").is_some() || line.starts_with(b"Query Parameters: ") || line.starts_with(b"Query Identifier: "))
+            && (line.seek(b"  (cost=").is_some() || line.starts_with(b"Query Parameters: ") || line.starts_with(b"Query Identifier: "))
         {
             break;
         }

@@ -4,9 +4,12 @@
 //! allows, and a match counts only if a severity (or the label of a secondary line) follows it. Where a client wrote text
 //! like a prefix into its name there is a second, longer match: [`Prefix::find`] can be asked for it.
 
+use std::sync::LazyLock;
+
 use super::escapes::{Item, items};
-use super::severity::{Label, Severity, label, severity};
+use super::severity::{Label, Severity, ends_with_word, label, severity};
 use crate::decoder::timestamp;
+use crate::framing::seek::Seek;
 
 /// Prefixes in common use; the first is taken where a sample does not tell.
 pub const KNOWN: &[&str] = &[
@@ -57,8 +60,14 @@ pub const KNOWN: &[&str] = &[
     "",
 ];
 
+/// The same, compiled.
+static COMPILED: LazyLock<Vec<Prefix>> = LazyLock::new(|| KNOWN.iter().map(|text| Prefix::compile(text)).collect());
+
 /// Steps that one match may take: the fields of a hostile line can be split in very many ways.
 const STEPS: u32 = 40_000;
+
+/// Steps after which a line is looked at more closely. Most need fewer.
+const FEW: u32 = 32;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Piece {
@@ -110,7 +119,15 @@ pub struct Prefix {
     full: Vec<Piece>,
     /// Pieces before the first field that a client fills with any bytes; `None`: there is no such field.
     head: Option<usize>,
+    /// Pieces at the start, of both forms, that can be laid over a line in one way only.
+    plain: usize,
 }
+
+/// Most pieces that are laid over a line once and for all.
+const PLAIN: usize = 8;
+
+/// Most pieces of a prefix that is read straight on.
+const PIECES: usize = 16;
 
 /// What follows the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +196,8 @@ impl Prefix {
         flush(&mut literal, &mut full);
         let background = full.get(..stop.unwrap_or(full.len())).unwrap_or_default().to_vec();
         let head = full.iter().position(|p| matches!(p, Piece::Field(Field::User | Field::Database | Field::Tag, _)));
-        Prefix { text: text.to_owned(), background, full, head }
+        let plain = background.iter().take(PLAIN).take_while(|piece| piece.is_plain()).count();
+        Prefix { text: text.to_owned(), background, full, head, plain }
     }
 
     /// Whether clients can put raw bytes into lines under this prefix.
@@ -190,12 +208,21 @@ impl Prefix {
     /// The match of this line whose severity begins at `after` or later: the first of them, or the first in which session id and
     /// process agree.
     pub fn find<'a>(&self, line: &'a [u8], after: usize) -> Option<Match<'a>> {
-        let first = self.first(line, after)?;
+        // Nearly no line holds a second word, and to lay a long line out in all ways takes long.
+        let last = if after > 0 { Some(after + last_word(line.get(after..)?)?) } else { None };
+        self.find_before(line, after, last)
+    }
+
+    /// As [`Prefix::find`], where the severity begins before `last`, if that is known.
+    fn find_before<'a>(&self, line: &'a [u8], after: usize, last: Option<usize>) -> Option<Match<'a>> {
+        let straight = if after == 0 { self.straight(line) } else { None };
+        let first = straight.or_else(|| self.first(line, after, last))?;
         if !first.contradicts() {
             return Some(first);
         }
         let (mut next, mut tries) = (first.at + 1, 0);
-        while let Some(found) = self.first(line, next).filter(|_| tries < 8) {
+        let last = last.or_else(|| last_word(line))?;
+        while let Some(found) = self.first(line, next, Some(last)).filter(|_| tries < 8) {
             if !found.contradicts() {
                 return Some(found);
             }
@@ -204,16 +231,77 @@ impl Prefix {
         Some(first)
     }
 
-    fn first<'a>(&self, line: &'a [u8], after: usize) -> Option<Match<'a>> {
-        let mut steps = STEPS;
+    /// The first match, where each field of it ends at the first place that it can: nearly every line is read so, at little cost.
+    fn straight<'a>(&self, line: &'a [u8]) -> Option<Match<'a>> {
+        let stop = Some(self.background.len()).filter(|stop| *stop < self.full.len());
+        if stop.is_some_and(|stop| stop != self.plain) {
+            return None;
+        }
+        let (mut at, mut ends, mut count) = (0, [0; PIECES], 0);
+        let mut found = None;
+        for ((index, piece), end) in self.full.iter().enumerate().zip(&mut ends) {
+            let rest = line.get(at..)?;
+            if stop == Some(index) {
+                found = word(rest);
+                if found.is_some() {
+                    break;
+                }
+            }
+            at += match piece.plain(rest) {
+                Some(len) => len,
+                None if piece.is_plain() => return None,
+                None => {
+                    let Some(Piece::Literal(literal)) = self.full.get(index + 1) else { return None };
+                    let len = find(rest, literal)?;
+                    let text = rest.get(..len)?;
+                    match piece {
+                        Piece::Field(_, Form::Remote) if !text.iter().all(|b| is_host(*b)) => return None,
+                        Piece::Field(_, Form::Word) if !text.iter().all(u8::is_ascii_graphic) => return None,
+                        _ => len,
+                    }
+                }
+            };
+            (*end, count) = (at, index + 1);
+        }
+        if found.is_none() && count < self.full.len() {
+            return None;
+        }
+        let (word, message) = found.or_else(|| word(line.get(at..)?))?;
         let (mut fields, mut set) = (Fields::default(), 0);
-        let background = self.background.len() != self.full.len();
-        let found = background.then(|| search(&self.background, line, 0, after, &mut steps, &mut fields, &mut set)).flatten();
-        let (word, at, message) = match found {
-            Some(found) => found,
-            None => search(&self.full, line, 0, after, &mut steps, &mut fields, &mut set)?,
-        };
-        Some(Match { fields, word, at, message })
+        for (index, piece) in self.full.iter().enumerate().take(count).rev() {
+            if let Piece::Field(field, form) = piece {
+                let from = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+                fields.take(*field, *form, line.get(from..*ends.get(index)?)?, &mut set);
+            }
+        }
+        Some(Match { fields, word, at, message: at + message })
+    }
+
+    fn first<'a>(&self, line: &'a [u8], after: usize, last: Option<usize>) -> Option<Match<'a>> {
+        let (plain, background) = self.background.split_at_checked(self.plain)?;
+        let full = self.full.get(self.plain..)?;
+        let (mut at, mut ends) = (0, [0; PLAIN]);
+        for (piece, end) in plain.iter().zip(&mut ends) {
+            at += piece.plain(line.get(at..)?)?;
+            *end = at;
+        }
+        let background = Some(background).filter(|background| background.len() != full.len());
+        let (steps, end) = last.map_or((FEW, line.len()), |last| (STEPS, last));
+        let mut search = Search { line, after, last: end, steps, fields: Fields::default(), set: 0 };
+        let all = |search: &mut Search<'a>| background.and_then(|pieces| search.lay(pieces, at)).or_else(|| search.lay(full, at));
+        let mut found = all(&mut search);
+        if found.is_none() && search.steps == 0 && last.is_none() {
+            (search.last, search.steps) = (last_word(line)?, STEPS);
+            found = all(&mut search);
+        }
+        let (word, at, message) = found?;
+        for (at, piece) in plain.iter().enumerate().rev() {
+            if let Piece::Field(field, form) = piece {
+                let from = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+                search.fields.take(*field, *form, line.get(from..*ends.get(at)?)?, &mut search.set);
+            }
+        }
+        Some(Match { fields: search.fields, word, at, message })
     }
 
     /// Whether the line begins like this prefix: everything before the first field of a client's choice is there.
@@ -227,10 +315,16 @@ impl Prefix {
 
     /// The first severity or label anywhere in `text`, and where the message after it begins.
     pub fn word_anywhere(text: &[u8]) -> Option<(Word, usize)> {
-        for colon in memchr::memmem::find_iter(text, b":  ") {
+        for colon in memchr::memchr_iter(b':', text).filter(|at| text.get(at + 1..).is_some_and(|rest| rest.starts_with(b"  "))) {
             // The word stands between a separator and the colon.
             let from = colon.saturating_sub(35);
             let before = text.get(from..colon)?;
+            let name = unblanked(before);
+            match english(name) {
+                Some((word, rest)) if rest.last().is_some_and(|b| !b.is_ascii_alphabetic()) => return Some((word, colon + 3)),
+                None if !ends_with_word(name) => continue,
+                _ => {}
+            }
             let mut starts = before.iter().enumerate().filter(|(_, b)| !b.is_ascii_alphabetic()).map(|(i, _)| from + i + 1);
             let found = starts.find_map(|start| word(text.get(start..)?).filter(|(_, used)| start + used == colon + 3).map(|(w, _)| w));
             let found = found.or_else(|| word(text.get(from..)?).filter(|(_, used)| from == 0 && *used == colon + 3).map(|(w, _)| w));
@@ -243,13 +337,26 @@ impl Prefix {
 
     /// Share of the lines of `sample` that the prefix matches: matching and all lines that are no continuation.
     pub fn score(&self, sample: &[u8]) -> (usize, usize) {
-        let mut lines: Vec<&[u8]> = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t")).take(401).collect();
+        self.matches(&Prefix::lines(sample))
+    }
+
+    /// The lines of a sample that a prefix must match, but those that are cut; each with where the last severity in it ends.
+    fn lines(sample: &[u8]) -> Vec<(&[u8], Option<usize>)> {
+        let lines = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t"));
+        let mut lines: Vec<_> = lines.take(401).map(|line| (line, last_word(line))).collect();
         if lines.len() > 1 && !sample.ends_with(b"\n") {
             lines.pop(); // perhaps cut
         }
+        lines
+    }
+
+    fn matches(&self, lines: &[(&[u8], Option<usize>)]) -> (usize, usize) {
         // Where the prefix is next to nothing, at least the blanks must be those of the server.
         let plain = |line: &[u8], m: Match<'_>| self.tells_time() || line.get(..m.message).is_some_and(|head| head.ends_with(b":  "));
-        (lines.iter().filter(|l| self.find(l, 0).is_some_and(|m| plain(l, m))).count(), lines.len())
+        let good = |(line, last): &&(&[u8], Option<usize>)| {
+            last.is_some_and(|last| self.find_before(line, 0, Some(last)).is_some_and(|m| plain(line, m)))
+        };
+        (lines.iter().filter(good).count(), lines.len())
     }
 
     pub fn tells_time(&self) -> bool {
@@ -260,17 +367,16 @@ impl Prefix {
     /// for a poor prefix takes what it does not know for a part of the database's name.
     pub fn detect(sample: &[u8]) -> (Prefix, usize, usize) {
         let mut best = (Prefix::usual(), 0, 0);
-        let mut told = 0;
-        for text in KNOWN {
-            let prefix = Prefix::compile(text);
+        let (mut told, lines) = (0, Prefix::lines(sample));
+        for prefix in COMPILED.iter() {
             if !prefix.tells_time() && best.1 > 0 {
                 break; // all after it are like it, and would take a part of a longer prefix for a name
             }
-            let (good, all) = prefix.score(sample);
+            let (good, all) = prefix.matches(&lines);
             let tells = if good > 0 && prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
             let about = good * 100 >= best.1 * 97;
             if good > 0 && (good * 97 > best.1 * 100 || (about && tells > told)) {
-                (best, told) = ((prefix, good, all), tells);
+                (best, told) = ((prefix.clone(), good, all), tells);
             }
         }
         best
@@ -290,6 +396,22 @@ impl Prefix {
     /// Whether a line of the sample names a user under this prefix.
     fn names_a_user(&self, sample: &[u8]) -> bool {
         sample.split(|b| *b == b'\n').take(401).any(|l| self.find(l, 0).is_some_and(|m| m.fields.user.is_some()))
+    }
+}
+
+impl Piece {
+    /// Whether a line can have this piece in one way only.
+    fn is_plain(&self) -> bool {
+        !matches!(self, Piece::Field(_, Form::Remote | Form::Word | Form::Any))
+    }
+
+    /// Length of a plain piece at the start of `text`.
+    fn plain(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Piece::Literal(literal) => (text.first() == literal.first() && text.starts_with(literal)).then_some(literal.len()),
+            Piece::Pad => Some(blanks(text)),
+            Piece::Field(_, form) => fixed(*form, text),
+        }
     }
 }
 
@@ -385,74 +507,92 @@ fn is_host(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-' | b'_' | b'%')
 }
 
+/// Bytes in which the end of a field is looked for one by one.
+const NEAR: usize = 16;
+
 /// [`memchr::memmem::find`], without the cost of its preparation where the literal is one byte, as it mostly is.
 fn find(text: &[u8], literal: &[u8]) -> Option<usize> {
     match literal {
-        [byte] => memchr::memchr(*byte, text),
-        _ => memchr::memmem::find(text, literal),
+        // Names are short.
+        [byte] => text.iter().take(NEAR).position(|b| b == byte).or_else(|| Some(NEAR + memchr::memchr(*byte, text.get(NEAR..)?)?)),
+        _ => text.seek(literal),
     }
 }
 
-/// The first way to lay `pieces` over `line` from `at` such that a severity follows at `after` or later: the severity, where it begins, and
-/// where the message does. Fields are filled in once it is found, from the last to the first; `set` has a bit for each that is.
-fn search<'a>(
-    pieces: &[Piece],
+/// What [`Search::lay`] looks for, and what it has found.
+struct Search<'a> {
     line: &'a [u8],
-    at: usize,
+    /// The severity begins here or later.
     after: usize,
-    steps: &mut u32,
-    fields: &mut Fields<'a>,
-    set: &mut u16,
-) -> Option<(Word, usize, usize)> {
-    *steps = steps.checked_sub(1)?;
-    let rest = line.get(at..)?;
-    let Some((piece, next)) = pieces.split_first() else {
-        let (word, message) = (at >= after).then(|| word(rest)).flatten()?;
-        return Some((word, at, at + message));
-    };
-    match piece {
-        Piece::Literal(text) => {
-            if !rest.starts_with(text) {
-                return None;
-            }
-            search(next, line, at + text.len(), after, steps, fields, set)
-        }
-        Piece::Pad => search(next, line, at + blanks(rest), after, steps, fields, set),
-        Piece::Field(field, form) => {
-            if let Some(len) = fixed(*form, rest) {
-                let found = search(next, line, at + len, after, steps, fields, set)?;
-                fields.take(*field, *form, rest.get(..len)?, set);
-                return Some(found);
-            }
-            if !matches!(form, Form::Remote | Form::Word | Form::Any) {
-                return None;
-            }
-            // As short as possible first; where a literal follows only its places are tried.
-            let literal = match next.first() {
-                Some(Piece::Literal(text)) => Some(text.as_slice()),
-                _ => None,
-            };
-            let limit = match form {
-                Form::Remote => rest.iter().position(|b| !is_host(*b)).unwrap_or(rest.len()),
-                Form::Word => rest.iter().position(|b| !b.is_ascii_graphic()).unwrap_or(rest.len()),
-                _ => rest.len(),
-            };
-            let mut len = 0;
-            while len <= limit {
-                if let Some(literal) = literal {
-                    len += find(rest.get(len..)?, literal)?;
-                    if len > limit {
-                        return None;
-                    }
+    /// It begins before this offset.
+    last: usize,
+    /// Steps left.
+    steps: u32,
+    fields: Fields<'a>,
+    /// A bit for each field that is filled in.
+    set: u16,
+}
+
+impl<'a> Search<'a> {
+    fn step(&mut self) -> Option<()> {
+        self.steps = self.steps.checked_sub(1)?;
+        Some(())
+    }
+
+    /// The first way to lay `pieces` over the line from `at` such that a severity follows: the severity, where it begins, and where the message
+    /// does. Fields are filled in once it is found, from the last to the first.
+    fn lay(&mut self, pieces: &[Piece], at: usize) -> Option<(Word, usize, usize)> {
+        self.step()?;
+        let rest = self.line.get(at..).filter(|_| at <= self.last)?;
+        let Some((piece, next)) = pieces.split_first() else {
+            let (word, message) = (at >= self.after).then(|| word(rest)).flatten()?;
+            return Some((word, at, at + message));
+        };
+        match piece {
+            Piece::Literal(text) => {
+                if rest.first() != text.first() || !rest.starts_with(text) {
+                    return None;
                 }
-                if let Some(found) = search(next, line, at + len, after, steps, fields, set) {
-                    fields.take(*field, *form, rest.get(..len)?, set);
+                self.lay(next, at + text.len())
+            }
+            Piece::Pad => self.lay(next, at + blanks(rest)),
+            Piece::Field(field, form) => {
+                if let Some(len) = fixed(*form, rest) {
+                    let found = self.lay(next, at + len)?;
+                    self.fields.take(*field, *form, rest.get(..len)?, &mut self.set);
                     return Some(found);
                 }
-                *steps = steps.checked_sub(1)?;
-                len += 1;
+                if !matches!(form, Form::Remote | Form::Word | Form::Any) {
+                    return None;
+                }
+                // As short as possible first; where a literal follows only its places are tried.
+                let literal = match next.first() {
+                    Some(Piece::Literal(text)) => Some(text.as_slice()),
+                    _ => None,
+                };
+                let rest = rest.get(..rest.len().min(self.last - at))?;
+                let limit = match form {
+                    Form::Remote => rest.iter().position(|b| !is_host(*b)).unwrap_or(rest.len()),
+                    Form::Word => rest.iter().position(|b| !b.is_ascii_graphic()).unwrap_or(rest.len()),
+                    _ => rest.len(),
+                };
+                let mut len = 0;
+                while len <= limit {
+                    if let Some(literal) = literal {
+                        len += find(rest.get(len..)?, literal)?;
+                        if len > limit {
+                            return None;
+                        }
+                    }
+                    if let Some(found) = self.lay(next, at + len) {
+                        self.fields.take(*field, *form, rest.get(..len)?, &mut self.set);
+                        return Some(found);
+                    }
+                    self.step()?;
+                    len += 1;
+                }
+                None
             }
-            None
         }
     }
 }
@@ -484,17 +624,47 @@ impl<'a> Fields<'a> {
 
 /// `LOG:  ` and the like at the start of `text`, in any language, and where the message after it begins.
 fn word(text: &[u8]) -> Option<(Word, usize)> {
-    // The longest word of any language has 33 bytes.
-    let colon = memchr::memchr(b':', text.get(..36.min(text.len()))?)?;
-    let name = text.get(..colon)?;
     // No such word begins with a small letter; most of what is asked for does.
-    if name.first().is_some_and(|b| !b.is_ascii_uppercase() && b.is_ascii()) {
+    if text.first().is_some_and(|b| !b.is_ascii_uppercase() && b.is_ascii()) {
         return None;
     }
-    let name = name.strip_suffix(b" ").or_else(|| name.strip_suffix("\u{a0}".as_bytes())).unwrap_or(name);
-    let word = severity(name).map(Word::Primary).or_else(|| label(name).map(Word::Secondary))?;
+    // The longest word of any language has 33 bytes.
+    let colon = text.iter().take(36).position(|b| *b == b':')?;
+    let name = text.get(..colon)?;
+    let name = unblanked(name);
+    let frequent = english(name).filter(|(_, rest)| rest.is_empty()).map(|(word, _)| word);
+    let word = frequent.or_else(|| severity(name).map(Word::Primary).or_else(|| label(name).map(Word::Secondary)))?;
     let blanks = text.get(colon + 1..)?.iter().take(2).take_while(|b| **b == b' ').count();
     Some((word, colon + 1 + blanks))
+}
+
+/// Without the blank that some languages put before a colon.
+fn unblanked(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b" ").or_else(|| name.strip_suffix("\u{a0}".as_bytes())).unwrap_or(name)
+}
+
+/// The frequent English word at the end of the text, and what stands before it.
+fn english(text: &[u8]) -> Option<(Word, &[u8])> {
+    /// None of them ends another word of any language behind what is no letter.
+    const FREQUENT: [(&[u8], Word); 6] = [
+        (b"LOG", Word::Primary(Severity::Log)),
+        (b"STATEMENT", Word::Secondary(Label::Statement)),
+        (b"ERROR", Word::Primary(Severity::Error)),
+        (b"DETAIL", Word::Secondary(Label::Detail)),
+        (b"FATAL", Word::Primary(Severity::Fatal)),
+        (b"CONTEXT", Word::Secondary(Label::Context)),
+    ];
+    let last = text.last()?;
+    FREQUENT.iter().filter(|(word, _)| word.last() == Some(last)).find_map(|(word, meaning)| Some((*meaning, text.strip_suffix(*word)?)))
+}
+
+/// The colon behind the last place in `text` where [`word`] would find one; at times also where it would not.
+fn last_word(text: &[u8]) -> Option<usize> {
+    memchr::memrchr_iter(b':', text).find(|colon| {
+        let name = text.get(colon.saturating_sub(36)..*colon).unwrap_or_default();
+        let name = unblanked(name);
+        english(name).is_some() || ends_with_word(name)
+    })
 }
 
 #[cfg(test)]
@@ -534,6 +704,21 @@ mod tests {
             ("%m [%p] ", "pg_ctl: LOG:  x", "none"),
         ] {
             assert_eq!(show(prefix, line), want, "{prefix} on {line}");
+        }
+    }
+
+    #[test]
+    fn the_first_word_anywhere() {
+        for (text, want) in [
+            ("a LOG:  x", Some((Word::Primary(Severity::Log), 8))),
+            ("LOG:  x", Some((Word::Primary(Severity::Log), 6))),
+            ("xLOG:  x ERROR:  y", Some((Word::Primary(Severity::Error), 17))),
+            ("a@b CATALOG:  x]DETAIL :  y", Some((Word::Secondary(Label::Detail), 26))),
+            ("a LOG: x", None),
+            ("7 致命错误:  x", Some((Word::Primary(Severity::Fatal), 17))),
+            ("7 PILE D'APPEL:  x", Some((Word::Secondary(Label::Backtrace), 17))),
+        ] {
+            assert_eq!(Prefix::word_anywhere(text.as_bytes()), want, "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 /// Sessions remembered; beyond that the oldest is forgotten.
@@ -28,7 +29,7 @@ pub struct Session {
 /// The sessions of one partition.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Sessions {
-    by_pid: HashMap<u32, Session>,
+    by_pid: HashMap<u32, Session, RandomState>,
     /// Process and number in the order of arrival; entries of ended sessions are dropped when they come to the front.
     order: VecDeque<(u32, u64)>,
     next: u64,

@@ -241,7 +241,39 @@ pub fn severity(word: &[u8]) -> Option<Severity> {
     WORDS.iter().find(|(text, _)| text.as_bytes() == word).map(|(_, severity)| *severity)
 }
 
+/// Whether the text ends with a word that some language has for a severity or a secondary line.
+pub fn ends_with_word(text: &[u8]) -> bool {
+    // None ends with a small letter or a sign, and of digits only the levels of `DEBUG` do.
+    let may = match text {
+        [.., b'G', b'1'..=b'5'] => true,
+        [.., last] => last.is_ascii_uppercase() || !last.is_ascii(),
+        [] => false,
+    };
+    may && (WORDS.iter().any(|(word, _)| text.ends_with(word.as_bytes())) || LABELS.iter().any(|(word, _)| text.ends_with(word.as_bytes())))
+}
+
 /// The kind of secondary line that this word introduces.
 pub fn label(word: &[u8]) -> Option<Label> {
     LABELS.iter().find(|(text, _)| text.as_bytes() == word).map(|(_, label)| *label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_one_at_the_end_of_a_text() {
+        for word in WORDS.iter().map(|(word, _)| word).chain(LABELS.iter().map(|(word, _)| word)) {
+            assert!(ends_with_word(word.as_bytes()) && ends_with_word(format!("x {word}").as_bytes()), "{word}");
+        }
+        // What `prefix::english` relies on.
+        for frequent in ["LOG", "STATEMENT", "ERROR", "DETAIL", "FATAL", "CONTEXT"] {
+            let words = WORDS.iter().map(|(word, _)| word).chain(LABELS.iter().map(|(word, _)| word));
+            let before = words.filter_map(|word| word.strip_suffix(frequent)).filter_map(|rest| rest.bytes().last());
+            assert!(before.into_iter().all(|byte| byte.is_ascii_alphabetic()), "{frequent}");
+        }
+        for other in ["", "a", "12", "LOGs", "LOG ", "XYZ", "5"] {
+            assert!(!ends_with_word(other.as_bytes()), "{other}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ use super::translated::english;
 use crate::decoder::timestamp::{self, Timestamps};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Provenance, Time};
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "postgres-stderr",
@@ -223,7 +224,7 @@ impl StderrLog {
             database,
             address,
             port: port.or_else(|| known.and_then(|s| s.port)),
-            session: line.session.or_else(|| process.map(|pid| arena.alloc_str(&pid.to_string()).as_bytes())),
+            session: line.session.or_else(|| process.map(|pid| decimal(pid, arena))),
             application: line.application.or_else(|| kept(known.and_then(|s| s.application.as_ref()))),
             severity,
             code,
@@ -324,7 +325,7 @@ impl StderrLog {
             if fields.severity != Severity::Log {
                 return;
             }
-            let (host, port) = match rest.rfind(b" port=") {
+            let (host, port) = match rest.seek_last(b" port=") {
                 Some(at) => (rest.get(..at), rest.get(at + 6..).and_then(message::number).and_then(|p| u16::try_from(p).ok())),
                 None => (Some(rest), None),
             };
@@ -389,6 +390,18 @@ impl StderrLog {
     }
 }
 
+/// The number in digits.
+fn decimal(number: u32, arena: &Bump) -> &[u8] {
+    let (mut digits, mut rest, mut from) = ([0; 10], number, 10);
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        (*digit, rest, from) = (b'0' + (rest % 10) as u8, rest / 10, at);
+        if rest == 0 {
+            break;
+        }
+    }
+    arena.alloc_slice_copy(digits.get(from..).unwrap_or_default())
+}
+
 /// Whether the prefix of a line holds both names.
 fn stand_in(head: &[u8], user: &[u8], database: &[u8]) -> bool {
     !user.is_empty() && head.find(user).is_some() && head.find(database).is_some()
@@ -423,11 +436,11 @@ fn hostile_match<'a>(prefix: &Prefix, bytes: &'a [u8]) -> Option<Match<'a>> {
 /// `user=U database=D ...`, for prefixes that do not name the user.
 fn authorised_names(rest: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     let Some(rest) = rest.strip_prefix(b"user=") else { return (None, None) };
-    let Some(at) = rest.find(b" database=") else {
-        return (rest.get(..rest.find(b" application_name=").unwrap_or(rest.len())), None);
+    let Some(at) = rest.seek(b" database=") else {
+        return (rest.get(..rest.seek(b" application_name=").unwrap_or(rest.len())), None);
     };
     let database = rest.get(at + 10..).unwrap_or_default();
-    let end = [&b" application_name="[..], b" SSL enabled (", b" GSS ("].iter().filter_map(|m| database.find(m)).min();
+    let end = [&b" application_name="[..], b" SSL enabled (", b" GSS ("].iter().filter_map(|m| database.seek(m)).min();
     (rest.get(..at), database.get(..end.unwrap_or(database.len())))
 }
 

@@ -10,6 +10,7 @@ use bumpalo::collections::Vec as BumpVec;
 
 mod table;
 
+use crate::framing::seek::Seek;
 use table::MESSAGES;
 
 /// First words of English messages that are frequent: nothing is looked up for them.
@@ -54,7 +55,7 @@ fn patterns(message: &[u8]) -> &'static [Pattern] {
 
 /// The message in English where it is one that matters and is in another language, else as it is.
 pub fn english<'a>(message: &'a [u8], arena: &'a Bump) -> &'a [u8] {
-    if ENGLISH.iter().any(|start| message.starts_with(start)) {
+    if ENGLISH.iter().any(|start| start.first() == message.first() && message.starts_with(start)) {
         return message;
     }
     patterns(message).iter().find_map(|pattern| pattern.translate(message, arena)).unwrap_or(message)
@@ -74,7 +75,7 @@ impl Pattern {
             let value = match *piece {
                 b"" => std::mem::take(&mut rest),
                 piece => {
-                    let at = memchr::memmem::find(rest, piece)?;
+                    let at = rest.seek(piece)?;
                     let value = rest.get(..at)?;
                     rest = rest.get(at + piece.len()..)?;
                     value

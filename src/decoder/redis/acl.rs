@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,7 @@ use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::joined::{Grammar, Joined};
 use crate::framing::json::Objects;
+use crate::framing::seek::Seek;
 use crate::framing::{Framed, Framer, More};
 
 pub const FORMAT: Format = Format {
@@ -63,7 +64,7 @@ pub const FORMAT: Format = Format {
 const RAW: &str = "redis-cli prints raw values: use --no-raw";
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
-    let has = |words: &[&str]| words.iter().all(|word| sample.contains_str(word));
+    let has = |words: &[&str]| words.iter().all(|word| sample.holds(word));
     if has(&["\"reason\"", "\"client-info\"", "\"username\"", "\"age-seconds\""]) {
         return Guess::new(93, "entries with reason, username, age-seconds, client-info");
     }
@@ -150,8 +151,11 @@ fn clock(line: &[u8]) -> Option<i64> {
     let line = line.trim_ascii();
     let value = line.strip_prefix(b"1) ").unwrap_or(line);
     let digits = value.strip_prefix(b"\"").map_or(value, |v| v.split(|b| *b == b'"').next().unwrap_or_default());
+    if digits.len() != 10 {
+        return None;
+    }
     let number: i64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (digits.len() == 10 && number > 1_000_000_000).then_some(number)
+    (number > 1_000_000_000).then_some(number)
 }
 
 /// One entry.
@@ -173,18 +177,18 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn set(&mut self, key: &[u8], value: &'a [u8]) {
-        let text = std::str::from_utf8(value).unwrap_or_default();
+        let text = || std::str::from_utf8(value).unwrap_or_default();
         self.fields += 1;
         match key {
             b"reason" => self.reason = value,
             b"object" => self.object = value,
             b"username" => self.user = value,
-            b"age-seconds" => self.age = text.parse().ok(),
+            b"age-seconds" => self.age = text().parse().ok(),
             b"client-info" => self.info = value,
-            b"entry-id" => self.id = text.parse().ok(),
-            b"timestamp-created" => self.created = text.parse().ok(),
-            b"timestamp-last-updated" => self.updated = text.parse().ok(),
-            b"now" | b"time" | b"timestamp" => self.noted = text.parse::<f64>().ok().map(|s| (s * 1e6) as i64),
+            b"entry-id" => self.id = text().parse().ok(),
+            b"timestamp-created" => self.created = text().parse().ok(),
+            b"timestamp-last-updated" => self.updated = text().parse().ok(),
+            b"now" | b"time" | b"timestamp" => self.noted = text().parse::<f64>().ok().map(|s| (s * 1e6) as i64),
             _ => self.fields -= 1,
         }
     }
@@ -215,7 +219,7 @@ impl<'a> Entry<'a> {
         };
         let mut key = None;
         for (value, _) in text.split(|b| *b == b'\n').map(unnumbered).filter(|(_, numbered)| *numbered) {
-            match (value.split_once_str(" => "), key.take()) {
+            match (value.part(" => "), key.take()) {
                 (Some((name, value)), None) => entry.set(plain(name), plain(value)),
                 (_, Some(key)) => entry.set(key, plain(value)),
                 (None, None) => key = Some(plain(value)),
@@ -245,7 +249,9 @@ impl<'a> Entry<'a> {
             let Some(after) = rest.strip_prefix(key.as_bytes()).and_then(|r| r.strip_prefix(b"\n").or(r.strip_prefix(b"\r\n"))) else {
                 break;
             };
-            let end = keys.peek().and_then(|next| after.find(format!("\n{next}\n")));
+            let is =
+                |at: &usize, next: &str| after.get(at + 1..).and_then(|line| line.strip_prefix(next.as_bytes())?.first()) == Some(&b'\n');
+            let end = keys.peek().and_then(|next| memchr::memchr_iter(b'\n', after).find(|at| is(at, next)));
             let value = after.get(..end.unwrap_or(after.len())).unwrap_or_default();
             // The last value may have other answers behind it.
             let value = if end.is_none() { value.split(|b| *b == b'\n').next().unwrap_or_default() } else { value };
@@ -257,8 +263,14 @@ impl<'a> Entry<'a> {
 
     /// A field of `client-info`.
     fn info(&self, name: &str) -> Option<&'a [u8]> {
-        let found = self.info.split(|b| *b == b' ').find_map(|field| field.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-        found.filter(|value| !value.is_empty())
+        // Where the name stands at the start of a field.
+        let begins = |at: &usize| {
+            let before = self.info.get(..*at).and_then(|before| before.strip_suffix(name.as_bytes()));
+            before.is_some_and(|before| before.last().is_none_or(|b| *b == b' '))
+        };
+        let rest = self.info.get(memchr::memchr_iter(b'=', self.info).find(begins)? + 1..)?;
+        let value = rest.split(|b| *b == b' ').next()?;
+        Some(value).filter(|value| !value.is_empty())
     }
 }
 
@@ -340,7 +352,7 @@ fn event<'a>(entry: &Entry<'a>, time: Time, record: Record<'a>, arena: &'a Bump)
     event.session = entry.info("id").map(BStr::new);
     event.client = entry.info("lib-name").or(entry.info("name")).map(BStr::new);
     let command = if entry.reason == b"command" { entry.object } else { entry.info("cmd").unwrap_or_default() };
-    let (name, sub) = command.split_once_str("|").unwrap_or((command, b""));
+    let (name, sub) = command.part("|").unwrap_or((command, b""));
     let (operation, _) = command::find(name, sub);
     event.operation = Some(if login { Operation::Connect } else { operation });
     if matches!(entry.reason, b"key" | b"channel") {

@@ -3,12 +3,15 @@
 //! Keys are data, often secret and without number, so only the part that names a kind of thing is kept: `user:17:cart` is
 //! `user:*`, `session_8f3a` is `session_*`.
 
-use bstr::{BStr, ByteSlice};
+use std::sync::LazyLock;
+
+use bstr::BStr;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as Slots;
 
 use super::quoted::plain;
 use crate::event::Operation;
+use crate::framing::seek::Seek;
 
 /// Where among its arguments (the command's name not counted) a command has its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +110,16 @@ const COMMANDS: &[(&str, Operation, Keys)] = {
     ]
 };
 
+/// Where the commands of each letter begin, and end.
+static LETTERS: LazyLock<[usize; 27]> = LazyLock::new(|| {
+    let mut letter = b'a';
+    std::array::from_fn(|_| {
+        let first = letter;
+        letter += 1;
+        COMMANDS.partition_point(|(name, _, _)| name.bytes().next() < Some(first))
+    })
+});
+
 type Lower = smallvec::SmallVec<[u8; 32]>;
 
 /// Longest name of a command; longer ones are nobody's.
@@ -116,8 +129,10 @@ const NAME: usize = 48;
 pub fn find(name: &[u8], sub: &[u8]) -> (Operation, Keys) {
     let mut key: Lower = name.iter().take(NAME).map(u8::to_ascii_lowercase).collect();
     let lookup = |key: &[u8]| {
-        let at = COMMANDS.binary_search_by(|(known, _, _)| known.as_bytes().cmp(key)).ok()?;
-        COMMANDS.get(at).map(|(_, operation, keys)| (*operation, *keys))
+        let letter = usize::from(key.first()?.checked_sub(b'a')?);
+        let commands = COMMANDS.get(*LETTERS.get(letter)?..*LETTERS.get(letter + 1)?)?;
+        let at = commands.binary_search_by(|(known, _, _)| known.as_bytes().cmp(key)).ok()?;
+        commands.get(at).map(|(_, operation, keys)| (*operation, *keys))
     };
     let plain = lookup(&key);
     if !sub.is_empty() && sub.len() <= NAME && plain.is_none_or(|(_, keys)| matches!(keys, Keys::Not | Keys::Noise)) {
@@ -132,7 +147,7 @@ pub fn find(name: &[u8], sub: &[u8]) -> (Operation, Keys) {
 }
 
 fn module(name: &[u8]) -> (Operation, Keys) {
-    let Some((_, word)) = name.rsplit_once_str(".") else { return (Operation::Other, Keys::First) };
+    let Some((_, word)) = name.part_last(".") else { return (Operation::Other, Keys::First) };
     let ends = |words: &[&str]| words.iter().any(|w| word.ends_with(w.as_bytes()) || word.starts_with(w.as_bytes()));
     let operation = match () {
         () if ends(&["get", "search", "range", "info", "exists", "query", "list", "len", "type", "aggregate", "explain", "profile"]) => {
@@ -214,7 +229,7 @@ fn kind_of<'a>(key: &'a [u8], arena: &'a Bump) -> &'a BStr {
         BStr::new(kind.into_bump_slice() as &[u8])
     };
     let name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'@' | b'#' | b'$') || *byte >= 0x80;
-    if let Some((prefix, _)) = key.split_once_str(":")
+    if let Some((prefix, _)) = key.part(":")
         && prefix.len() <= LONGEST
         && prefix.iter().all(name)
         && !prefix.iter().all(u8::is_ascii_digit)

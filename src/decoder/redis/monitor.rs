@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ use crate::decoder::timestamp;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Principal, Provenance, Time};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "redis-monitor",
@@ -85,10 +86,10 @@ impl<'a> Line<'a> {
     fn read(line: &'a [u8]) -> Option<Self> {
         // `+` where the reply was written down as it came over the wire.
         let line = line.strip_prefix(b"+").unwrap_or(line);
-        let (stamp, rest) = line.split_once_str(" [")?;
+        let (stamp, rest) = line.part(" [")?;
         let time = timestamp::epoch(stamp).ok().filter(|_| stamp.contains(&b'.'))?;
-        let (place, arguments) = rest.split_once_str("] \"")?;
-        let (database, client) = place.split_once_str(" ")?;
+        let (place, arguments) = rest.part("] \"")?;
+        let (database, client) = place.part(" ")?;
         let digits = !database.is_empty() && database.len() < 10 && database.iter().all(u8::is_ascii_digit);
         let start = line.len() - arguments.len() - 1;
         digits.then_some(Line { time, database, client, arguments: Arguments { rest: line.get(start..)? } })
@@ -102,7 +103,7 @@ fn lists(line: &[u8]) -> Option<(u64, &[u8], &[u8])> {
         return None;
     }
     for field in line.trim_ascii().split(|b| *b == b' ') {
-        match field.split_once_str("=")? {
+        match field.part("=")? {
             (b"id", value) => id = std::str::from_utf8(value).ok()?.parse().ok(),
             (b"addr", value) => address = Some(value),
             (b"user", value) => user = Some(value),

@@ -13,6 +13,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Time};
 use crate::framing::lines::Lines;
+use crate::framing::seek::Seek;
 
 pub const FORMAT: Format = Format {
     name: "redis-log",
@@ -48,7 +49,7 @@ impl<'a> Line<'a> {
         let first = words.peek()?;
         let bare = first.strip_prefix(b"[").and_then(|w| w.strip_suffix(b"]")).unwrap_or(first);
         if bare.len() != first.len() || bare.contains(&b':') {
-            let (pid, role) = bare.split_once_str(":").unwrap_or((bare, b"M"));
+            let (pid, role) = bare.part(":").unwrap_or((bare, b"M"));
             if !digits(pid) || !matches!(role, b"M" | b"S" | b"C" | b"X") {
                 return None;
             }
@@ -66,7 +67,7 @@ impl<'a> Line<'a> {
 
 /// Words of a signal handler's line: `5092:signal-handler (1496141844) Received SIGINT scheduling shutdown...`.
 fn signal(line: &[u8]) -> Option<Time> {
-    let (_, rest) = line.split_once_str(":signal-handler (")?;
+    let (_, rest) = line.part(":signal-handler (")?;
     crate::decoder::timestamp::epoch(rest.split(|b| *b == b')').next()?).ok()
 }
 

@@ -7,8 +7,9 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ const HELD: usize = 64 << 20;
 const SURE: u8 = 50;
 /// A lane whose format is not known is looked at again at its 1st to 16th line, and then at every 64th.
 const TRIES: u64 = 16;
+/// Used bytes at the start of a lane's buffer that are worth dropping.
+const WORTH: usize = 4 << 10;
 /// A record in pieces is complete when nothing of it has come for so many bytes (or broker messages) of the log.
 const SILENT: u64 = 64 << 10;
 /// Reason on lines of a log inside that is none of ours.
@@ -50,26 +53,41 @@ struct Held {
 }
 
 /// A note that outlives its envelope.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Kept {
     time: Option<Time>,
+    pid: Option<u32>,
+    names: Arc<Names>,
+}
+
+/// The names in a note: one envelope mostly has those of the one before, and shares them.
+#[derive(Debug, Default)]
+struct Names {
     host: Option<BString>,
     program: Option<BString>,
-    pid: Option<u32>,
+}
+
+impl Names {
+    fn host(&self) -> Option<&BStr> {
+        self.host.as_ref().map(|host| host.as_bstr())
+    }
+
+    fn program(&self) -> Option<&BStr> {
+        self.program.as_ref().map(|program| program.as_bstr())
+    }
 }
 
 impl Kept {
-    fn of(note: Note<'_>) -> Self {
-        Kept { time: note.time, host: note.host.map(BString::from), program: note.program.map(BString::from), pid: note.pid }
+    /// `before`: the names of the envelope before.
+    fn of(note: Note<'_>, before: &mut Arc<Names>) -> Self {
+        if before.host() != note.host || before.program() != note.program {
+            *before = Arc::new(Names { host: note.host.map(BString::from), program: note.program.map(BString::from) });
+        }
+        Kept { time: note.time, pid: note.pid, names: Arc::clone(before) }
     }
 
     fn note(&self) -> Note<'_> {
-        Note {
-            time: self.time,
-            host: self.host.as_ref().map(|h| h.as_bstr()),
-            program: self.program.as_ref().map(|p| p.as_bstr()),
-            pid: self.pid,
-        }
+        Note { time: self.time, host: self.names.host(), program: self.names.program(), pid: self.pid }
     }
 }
 
@@ -80,11 +98,14 @@ struct Lane {
     /// Lines seen without knowing a format.
     tries: u64,
     buf: Vec<u8>,
+    /// Bytes at the start of `buf` that were used already: they are dropped many at a time.
+    used: usize,
     /// Where line breaks stand in `buf` that end no line, each as a blank until its record is framed.
     breaks: VecDeque<usize>,
     held: VecDeque<Held>,
-    /// Bytes of the first payload that were used before.
-    used: usize,
+    /// Where the first payload that is held begins in `buf`.
+    first: usize,
+    names: Arc<Names>,
     /// Envelopes before this offset are known already.
     from: u64,
     /// Bytes of the payload at `from` to pass over.
@@ -159,8 +180,13 @@ pub(super) struct Lanes {
     resume: BTreeMap<u64, u64>,
     turn: u64,
     held: usize,
-    /// State of the outer framer before envelopes of which something is held back, where it has any.
-    framers: BTreeMap<u64, Vec<u8>>,
+    /// No record in pieces has been without a new piece since before this offset.
+    quiet: u64,
+    names: Arc<Names>,
+    /// Room for the text of the next record in pieces.
+    spare: Vec<u8>,
+    /// States of the outer framer (its [`Framer::mark`], and what it saves), each from the envelope at this offset on.
+    framers: BTreeMap<u64, (u64, Vec<u8>)>,
     arena: Bump,
 }
 
@@ -318,6 +344,9 @@ impl Lanes {
             resume: BTreeMap::new(),
             turn: 0,
             held: 0,
+            quiet: 0,
+            names: Arc::default(),
+            spare: Vec::new(),
             framers: BTreeMap::new(),
             arena: Bump::new(),
         }
@@ -346,20 +375,25 @@ impl Lanes {
         lanes.chain(pieces).chain(lines).min()
     }
 
-    /// Keeps what the outer framer says of itself before the envelope at `offset`.
-    pub(super) fn remember(&mut self, offset: u64, framer: Vec<u8>) {
-        let oldest = self.oldest().unwrap_or(u64::MAX);
-        while self.framers.first_key_value().is_some_and(|(at, _)| *at < oldest) {
+    /// Keeps what the outer framer says of itself, which has changed, before the envelope at `offset`.
+    pub(super) fn remember(&mut self, offset: u64, mark: u64, state: Vec<u8>) {
+        let oldest = self.oldest().unwrap_or(offset);
+        // The last state before the oldest envelope is its own.
+        while self.framers.keys().nth(1).is_some_and(|next| *next <= oldest) {
             self.framers.pop_first();
         }
-        if !framer.is_empty() {
-            self.framers.insert(offset, framer);
-        }
+        self.framers.insert(offset, (mark, state));
+    }
+
+    /// The mark of the state that was remembered last.
+    pub(super) fn remembered(&self) -> Option<u64> {
+        self.framers.last_key_value().map(|(_, (mark, _))| *mark)
     }
 
     /// The outer framer's state where a restart would begin to read.
     pub(super) fn framer_state(&self, now: Vec<u8>) -> Vec<u8> {
-        self.oldest().map_or(now, |oldest| self.framers.get(&oldest).cloned().unwrap_or_default())
+        let Some(oldest) = self.oldest() else { return now };
+        self.framers.range(..=oldest).next_back().map(|(_, (_, state))| state.clone()).unwrap_or_default()
     }
 
     /// A format that is inside, and the words for it.
@@ -450,11 +484,12 @@ impl Lanes {
         if carried.part == Part::Record {
             return self.record(carried.lane, carried.payload, truncated, place, carried.note, counts, sink);
         }
-        let Some(mut lane) = self.lane(carried.lane, place, carried.payload, &carried.note) else {
+        if !self.lane(carried.lane, place, carried.payload, &carried.note) {
             return;
-        };
+        }
+        let forgeable = self.forgeable();
+        let Some(lane) = self.lanes.get_mut(&carried.lane) else { return };
         if lane.codec.is_none() {
-            self.lanes.insert(carried.lane, lane);
             return self.tell(carried.payload, place, Err(FOREIGN), counts, sink);
         }
         let before = lane.buf.len();
@@ -466,27 +501,32 @@ impl Lanes {
         if carried.part != Part::Piece {
             lane.buf.push(b'\n');
         }
-        lane.held.push_back(Held { end: lane.buf.len(), place, note: Kept::of(carried.note) });
+        lane.held.push_back(Held { end: lane.buf.len(), place, note: Kept::of(carried.note, &mut lane.names) });
         self.held += lane.buf.len() - before;
-        self.lanes.insert(carried.lane, lane);
-        self.flush_lane(carried.lane, More::Flowing, counts, sink);
+        self.held = self.held.saturating_sub(lane.flush(More::Flowing, forgeable, counts, sink));
     }
 
-    /// Takes a lane out of the map, opening it if it is new; `None` where it knows this envelope already.
-    fn lane(&mut self, key: u64, place: Place, payload: &[u8], note: &Note<'_>) -> Option<Lane> {
-        let mut lane = self.lanes.remove(&key).unwrap_or_else(|| Lane { from: self.known, ..Lane::default() });
+    /// Makes a lane ready to take something from the envelope at `place`, opening it if it is new; `false` where it knows this envelope already.
+    fn lane(&mut self, key: u64, place: Place, payload: &[u8], note: &Note<'_>) -> bool {
+        let lane = self.lanes.entry(key).or_insert_with(|| Lane { from: self.known, ..Lane::default() });
         if place.offset < lane.from {
-            self.lanes.insert(key, lane);
-            return None;
+            return false;
         }
         lane.turn = self.turn;
         if lane.codec.is_none() {
             lane.tries += 1;
             if lane.tries <= TRIES || lane.tries.is_multiple_of(64) {
-                lane.codec = self.recognise(key, payload, note);
+                let codec = self.recognise(key, payload, note);
+                if let Some(lane) = self.lanes.get_mut(&key) {
+                    lane.codec = codec;
+                }
             }
         }
-        Some(lane)
+        true
+    }
+
+    fn forgeable(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.forgeable)
     }
 
     /// The format of a lane by its first lines.
@@ -536,17 +576,19 @@ impl Lanes {
         if self.lanes.get(&key).is_some_and(|lane| !lane.held.is_empty()) {
             self.flush_lane(key, More::Idle, counts, sink);
         }
-        let Some(mut lane) = self.lane(key, place, payload, &note) else { return };
-        match lane.codec.as_mut() {
+        if !self.lane(key, place, payload, &note) {
+            return;
+        }
+        let forgeable = self.forgeable();
+        match self.lanes.get_mut(&key).and_then(|lane| lane.codec.as_mut()) {
             None => self.tell(payload, place, Err(FOREIGN), counts, sink),
             Some(codec) => {
                 let kept = payload.get(..payload.len().min(MAX_RECORD)).unwrap_or(payload);
                 let truncated = truncated || kept.len() < payload.len();
                 let frame = Frame { skip: 0, len: kept.len(), consumed: kept.len(), truncated, unterminated: false, suspect: None };
-                codec.emit(place.offset, len(place), kept, frame, note, self.kinds.iter().any(|kind| kind.forgeable), counts, sink);
+                codec.emit(place.offset, len(place), kept, frame, note, forgeable, counts, sink);
             }
         }
-        self.lanes.insert(key, lane);
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -561,11 +603,12 @@ impl Lanes {
         let Part::Chunk { line, missing, .. } = carried.part else { return };
         let pieces = self.pieces.entry(join).or_insert_with(|| Pieces {
             lane: carried.lane,
-            text: Vec::new(),
+            text: std::mem::take(&mut self.spare),
             place,
-            note: Kept::of(carried.note),
+            note: Kept::of(carried.note, &mut self.names),
             truncated: !first,
         });
+        self.quiet = self.quiet.min(place.end);
         pieces.truncated |= missing;
         if line && !pieces.text.is_empty() {
             pieces.text.push(b'\n');
@@ -584,7 +627,7 @@ impl Lanes {
     /// A record in pieces is complete.
     fn complete(&mut self, join: u64, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
         self.resume.remove(&join);
-        let Some(pieces) = self.pieces.remove(&join) else { return };
+        let Some(mut pieces) = self.pieces.remove(&join) else { return };
         self.held = self.held.saturating_sub(pieces.text.len());
         // The lane may have been closed before the restart knew of it: what is open is never known already.
         if let Some(lane) = self.lanes.get_mut(&pieces.lane) {
@@ -594,11 +637,15 @@ impl Lanes {
             self.lanes.insert(pieces.lane, lane);
         }
         self.record(pieces.lane, &pieces.text, pieces.truncated, pieces.place, pieces.note.note(), counts, sink);
+        if pieces.text.capacity() <= SAMPLE {
+            pieces.text.clear();
+            self.spare = pieces.text;
+        }
     }
 
     /// Completes records of which nothing more has come for long.
     fn silent(&mut self, offset: u64, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
-        if self.pieces.is_empty() {
+        if self.pieces.is_empty() || self.quiet.saturating_add(SILENT) >= offset {
             return;
         }
         let mut done: Vec<(Place, u64)> =
@@ -607,6 +654,7 @@ impl Lanes {
         for (_, join) in done {
             self.complete(join, counts, sink);
         }
+        self.quiet = self.pieces.values().map(|pieces| pieces.place.end).min().unwrap_or(u64::MAX);
     }
 
     /// Nothing more has come for a while, or ever will: hands out what only waited.
@@ -631,68 +679,9 @@ impl Lanes {
 
     /// Frames and decodes what a lane has.
     fn flush_lane(&mut self, key: u64, more: More, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
-        let forgeable = self.kinds.iter().any(|kind| kind.forgeable);
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
-        let Some(codec) = lane.codec.as_mut() else { return };
-        let mut used = 0;
-        while let Some(rest) = lane.buf.get(used..).filter(|rest| !rest.is_empty()) {
-            let (frame, consumed, lost) = match codec.framer.next(rest, more) {
-                Framed::Record(frame) => (Some(frame), frame.consumed, false),
-                Framed::Skip { consumed, reason } => (None, consumed, reason == crate::framing::csv::LOST_START),
-                Framed::Incomplete => break,
-            };
-            let consumed = consumed.clamp(1, rest.len());
-            let begin = used + frame.map_or(0, |frame| frame.skip);
-            let first = lane.held.iter().find(|held| held.end > begin);
-            let last = lane.held.iter().find(|held| held.end >= used + consumed).or(lane.held.back());
-            if let (Some(first), Some(last)) = (first, last) {
-                let place = Place { offset: first.place.offset, end: last.place.end };
-                let note = first.note.note();
-                match frame {
-                    Some(frame) => {
-                        let record = with_breaks(
-                            rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default(),
-                            begin,
-                            &lane.breaks,
-                            &*codec.framer,
-                        );
-                        codec.emit(place.offset, len(place), &record, frame, note, forgeable, counts, sink);
-                    }
-                    None if lost => {
-                        let bytes = rest.get(..consumed).unwrap_or_default();
-                        deliver(counts, codec.format, place.offset, len(place), bytes, Ok(crate::framing::csv::LOST_START), sink);
-                    }
-                    None => {}
-                }
-            }
-            used += consumed;
-        }
-        lane.buf.drain(..used);
-        while lane.breaks.front().is_some_and(|at| *at < used) {
-            lane.breaks.pop_front();
-        }
-        for at in &mut lane.breaks {
-            *at -= used;
-        }
-        self.held = self.held.saturating_sub(used);
-        let mut gone = 0;
-        while let Some(held) = lane.held.front().filter(|held| held.end <= used) {
-            gone = held.end;
-            lane.held.pop_front();
-        }
-        for held in &mut lane.held {
-            held.end -= used;
-        }
-        // Part of the first payload may be used up; after a restart it comes again.
-        lane.used = if lane.held.is_empty() {
-            0
-        } else if gone == 0 {
-            lane.used + used
-        } else {
-            used - gone
-        };
-        if lane.buf.capacity() > 2 * MAX_RECORD && lane.buf.is_empty() {
-            lane.buf = Vec::new();
+        let forgeable = self.forgeable();
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            self.held = self.held.saturating_sub(lane.flush(more, forgeable, counts, sink));
         }
     }
 
@@ -701,7 +690,7 @@ impl Lanes {
         let lanes = self.lanes.iter().map(|(key, lane)| {
             let (from, skip) = match lane.held.front() {
                 // What was passed over in it at an earlier restart still is.
-                Some(held) => (held.place.offset, lane.used + if held.place.offset == lane.from { lane.skip } else { 0 }),
+                Some(held) => (held.place.offset, lane.used - lane.first + if held.place.offset == lane.from { lane.skip } else { 0 }),
                 None => (offset, 0),
             };
             SavedLane { key: *key, tries: lane.tries, from, skip, turn: lane.turn, codec: lane.codec.as_ref().map(Codec::save) }
@@ -727,6 +716,72 @@ impl Lanes {
             lanes.lanes.insert(lane.key, open);
         }
         Some(lanes)
+    }
+}
+
+impl Lane {
+    /// Frames and decodes what is there; the number of bytes used.
+    fn flush(&mut self, more: More, forgeable: bool, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) -> usize {
+        let Some(codec) = self.codec.as_mut() else { return 0 };
+        let before = self.used;
+        while let Some(rest) = self.buf.get(self.used..).filter(|rest| !rest.is_empty()) {
+            let (frame, consumed, lost) = match codec.framer.next(rest, more) {
+                Framed::Record(frame) => (Some(frame), frame.consumed, false),
+                Framed::Skip { consumed, reason } => (None, consumed, reason == crate::framing::csv::LOST_START),
+                Framed::Incomplete => break,
+            };
+            let consumed = consumed.clamp(1, rest.len());
+            let begin = self.used + frame.map_or(0, |frame| frame.skip);
+            self.used += consumed;
+            let first = self.held.iter().find(|held| held.end > begin);
+            let last = self.held.iter().find(|held| held.end >= self.used).or(self.held.back());
+            if let (Some(first), Some(last)) = (first, last) {
+                let place = Place { offset: first.place.offset, end: last.place.end };
+                match frame {
+                    Some(frame) => {
+                        let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
+                        let record = with_breaks(record, begin, &self.breaks, &*codec.framer);
+                        codec.emit(place.offset, len(place), &record, frame, first.note.note(), forgeable, counts, sink);
+                    }
+                    None if lost => {
+                        let bytes = rest.get(..consumed).unwrap_or_default();
+                        deliver(counts, codec.format, place.offset, len(place), bytes, Ok(crate::framing::csv::LOST_START), sink);
+                    }
+                    None => {}
+                }
+            }
+            drop_used(&mut self.held, &mut self.first, self.used);
+        }
+        drop_used(&mut self.held, &mut self.first, self.used);
+        let used = self.used - before;
+        while self.breaks.front().is_some_and(|at| *at < self.used) {
+            self.breaks.pop_front();
+        }
+        if self.used == self.buf.len() {
+            self.buf.clear();
+            (self.used, self.first) = (0, 0);
+        } else if self.used >= WORTH && self.first >= self.buf.len() / 2 {
+            self.buf.drain(..self.first);
+            for held in &mut self.held {
+                held.end -= self.first;
+            }
+            for at in &mut self.breaks {
+                *at -= self.first;
+            }
+            (self.used, self.first) = (self.used - self.first, 0);
+        }
+        if self.buf.capacity() > 2 * MAX_RECORD && self.buf.is_empty() {
+            self.buf = Vec::new();
+        }
+        used
+    }
+}
+
+/// Forgets the envelopes of which everything is used. Part of the first payload may be used up; after a restart it comes again.
+fn drop_used(held: &mut VecDeque<Held>, first: &mut usize, used: usize) {
+    while let Some(done) = held.front().filter(|held| held.end <= used) {
+        *first = done.end;
+        held.pop_front();
     }
 }
 

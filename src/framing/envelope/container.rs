@@ -14,8 +14,8 @@ use std::borrow::Cow;
 use bumpalo::Bump;
 use serde::Deserialize;
 
+use super::rfc3339::rfc3339;
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
-use crate::event::Time;
 use crate::framing::lines::Lines;
 
 pub const DOCKER: Kind = Kind {
@@ -83,12 +83,6 @@ impl Envelope for Cri {
         let lane = lane(&[stream]);
         Opened::Carried(Carried { payload, lane, part, note: Note { time: Some(time), ..Note::default() } })
     }
-}
-
-/// A time stamp as RFC 3339 has it, with its zone.
-pub(crate) fn rfc3339(text: &[u8]) -> Option<Time> {
-    let text = std::str::from_utf8(text).ok()?;
-    text.parse::<jiff::Timestamp>().ok().map(|time| Time(time.as_microsecond()))
 }
 
 #[cfg(test)]

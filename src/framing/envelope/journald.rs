@@ -181,6 +181,11 @@ impl Framer for Entries {
         self.passing.map(|passing| postcard::to_stdvec(&passing).unwrap_or_default()).unwrap_or_default()
     }
 
+    fn mark(&self) -> u64 {
+        // Of what is passed over only the start of a field can turn out to be the next record.
+        u64::from(self.passing.is_some())
+    }
+
     fn restore(&mut self, state: &[u8]) {
         self.at = 0;
         self.passing = postcard::from_bytes(state).ok();

@@ -15,6 +15,7 @@ use crate::event::Time;
 pub mod cloud;
 pub mod container;
 pub mod journald;
+mod rfc3339;
 pub mod shipper;
 pub mod syslog;
 mod text;

@@ -15,7 +15,7 @@ use bstr::BStr;
 use bumpalo::Bump;
 use serde::Deserialize;
 
-use super::container::rfc3339;
+use super::rfc3339::rfc3339;
 use super::text::{Loose, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::config::FormatOptions;

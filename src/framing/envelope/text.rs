@@ -9,10 +9,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The record as text: as it is where it is UTF-8, otherwise with replacement characters.
 pub fn utf8<'a>(record: &'a [u8], arena: &'a Bump) -> &'a str {
-    match String::from_utf8_lossy(record) {
-        Cow::Borrowed(text) => text,
-        Cow::Owned(text) => arena.alloc_str(&text),
-    }
+    // Faster than the lossy reading where nothing is lost.
+    std::str::from_utf8(record).unwrap_or_else(|_| arena.alloc_str(&String::from_utf8_lossy(record)))
 }
 
 /// Text for as long as the arena lasts.

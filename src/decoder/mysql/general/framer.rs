@@ -14,6 +14,7 @@ use crate::decoder::mysql::lex::{Lexed, Lexer};
 use crate::decoder::mysql::{banner, head, refusal, stamp};
 use crate::decoder::timestamp::Timestamps;
 use crate::framing::lines::{void, without_cr};
+use crate::framing::seek::Seek;
 use crate::framing::{Frame, Framed, HEAD, MAX_RECORD, More};
 use crate::token::WordId;
 
@@ -271,7 +272,7 @@ impl Framer {
         let argument = buf.get(head.argument..).unwrap_or_default();
         let begins = |line: &[u8]| header::parse(line).is_some_and(|h| matches!(h.act, Act::Connect | Act::ChangeUser));
         if argument.starts_with(refusal::START) {
-            let refused = |line: &[u8]| begins(line) && memchr::memmem::find(line, refusal::START).is_some();
+            let refused = |line: &[u8]| begins(line) && line.seek(refusal::START).is_some();
             return match refusal::end(argument, refused, more != More::Flowing) {
                 Some(end) => {
                     let end = head.argument + end;
@@ -286,12 +287,9 @@ impl Framer {
             let Some(rest) = buf.get(from..).filter(|rest| !rest.is_empty()) else { break };
             let Some(end) = memchr::memchr(b'\n', rest).or((closed || rest.len() > NAMES).then_some(rest.len())) else { break };
             let line = rest.get(..end).unwrap_or_default();
-            let login = begins(line);
             if header::connected(line) {
-                let database = buf
-                    .get(head.argument..first)
-                    .and_then(|l| memchr::memmem::rfind(l, b" on "))
-                    .map_or(first, |on| head.argument + on + 4);
+                let login = begins(line);
+                let database = buf.get(head.argument..first).and_then(|l| l.seek_last(b" on ")).map_or(first, |on| head.argument + on + 4);
                 // Other heads are short enough for a name, too; there the user is one who may have written what follows anyhow.
                 let short = self.iso == Some(true) && from + line.len() <= database + DATABASE + b" using TCP/IP".len();
                 if !login {
@@ -329,7 +327,12 @@ impl Framer {
     /// Whether more of a connection follows within reach; its number may come again only with a login.
     fn goes_on(&self, buf: &[u8], from: usize, head: &Header<'_>) -> bool {
         let area = buf.get(from..(from + AFTERLIFE).min(buf.len())).unwrap_or_default();
-        for at in memchr::memmem::find_iter(area, head.id_text) {
+        // Blanks stand before a connection's number, and one behind it.
+        let alone = |at: &usize| {
+            let before = at.checked_sub(1).and_then(|before| area.get(before));
+            matches!(before, Some(b' ' | b'\t' | b'0')) && area.get(at + head.id_text.len()) == Some(&b' ')
+        };
+        for at in memchr::memmem::find_iter(area, head.id_text).filter(alone) {
             let line = area.get(..at).and_then(|before| memchr::memrchr(b'\n', before)).map_or(0, |end| end + 1);
             if let Some(next) = area.get(line..).and_then(header::parse).filter(|next| next.id == head.id && next.iso == head.iso) {
                 return !matches!(next.act, Act::Connect | Act::Quit);

@@ -2,6 +2,7 @@
 
 use crate::decoder::mysql::stamp::{self, Form};
 use crate::event::Operation;
+use crate::framing::seek::Seek;
 
 /// What a command is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub fn parse(line: &[u8]) -> Option<Header<'_>> {
     if !line.first().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'\t' | b' ' | b'M')) {
         return None;
     }
-    let skipped = if line.starts_with(COLLECTED) { COLLECTED.len() } else { 0 };
+    let skipped = if line.first() == Some(&b'M') && line.starts_with(COLLECTED) { COLLECTED.len() } else { 0 };
     let mut rest = line.get(skipped..)?;
     let (mut stamp, mut iso) = (None, false);
     if let Some((form, len)) = stamp::form(rest) {
@@ -100,18 +101,22 @@ pub fn parse(line: &[u8]) -> Option<Header<'_>> {
         }
         rest = rest.get(len..)?;
     }
-    let blanks = rest.iter().take(64).take_while(|b| matches!(b, b' ' | b'\t')).count();
     // Without a stamp two tabs stand in its place, or in copies as many blanks.
-    let tabs = rest.iter().take(blanks).filter(|b| **b == b'\t').count();
+    let (mut blanks, mut tabs) = (0, 0);
+    while let Some(blank @ (b' ' | b'\t')) = rest.get(blanks).filter(|_| blanks < 64) {
+        (blanks, tabs) = (blanks + 1, tabs + usize::from(*blank == b'\t'));
+    }
     if blanks == 0 || (stamp.is_none() && skipped == 0 && tabs < 2 && blanks < 8) {
         return None;
     }
     let rest = rest.get(blanks..)?;
-    let digits = rest.iter().take(20).take_while(|b| b.is_ascii_digit()).count();
+    let (mut digits, mut id) = (0, 0u64);
+    while let Some(digit @ b'0'..=b'9') = rest.get(digits).filter(|_| digits < 20) {
+        (digits, id) = (digits + 1, id.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?);
+    }
     let id_text = rest.get(..digits).filter(|d| !d.is_empty())?;
-    let id = std::str::from_utf8(id_text).ok()?.parse().ok()?;
     let rest = rest.get(digits..)?.strip_prefix(b" ")?;
-    let (name, act) = COMMANDS.iter().find(|(name, _)| rest.starts_with(name))?;
+    let (name, act) = COMMANDS.iter().find(|(name, _)| name.first() == rest.first() && rest.starts_with(name))?;
     let after = rest.get(name.len()..)?;
     let gap = after.iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count();
     let gap = match after {
@@ -147,14 +152,17 @@ const PROTOCOLS: [(&[u8], bool); 7] = [
 /// Whether a line ends as the argument of Connect does.
 pub fn connected(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    PROTOCOLS.iter().any(|(end, _)| line.ends_with(end))
+    if !matches!(line.last(), Some(b'P' | b'S' | b't' | b'y' | b'e' | b'n')) {
+        return false;
+    }
+    PROTOCOLS.iter().any(|(end, _)| end.last() == line.last() && line.ends_with(end))
 }
 
 /// Reads the argument of Connect. A user name may hold `@` and ` on `; host and database of an honest client do not.
 pub fn peer(argument: &[u8]) -> Option<Peer<'_>> {
     let text = argument.strip_suffix(b"\r").unwrap_or(argument);
     let (text, local) = PROTOCOLS.iter().find_map(|(end, local)| Some((text.strip_suffix(*end)?, *local))).unwrap_or((text, false));
-    let (account, database) = match (text.trim_ascii_end().strip_suffix(b" on"), memchr::memmem::rfind(text, b" on ")) {
+    let (account, database) = match (text.trim_ascii_end().strip_suffix(b" on"), text.seek_last(b" on ")) {
         (Some(account), _) => (account, &b""[..]),
         (None, Some(at)) => (text.get(..at)?, text.get(at + 4..)?),
         (None, None) => (text, &b""[..]),

@@ -3,6 +3,7 @@
 use bstr::ByteSlice;
 
 use crate::decoder::mysql::lex::{Lexed, Lexer};
+use crate::framing::seek::Seek;
 
 /// What an entry begins with.
 pub const TIME: &[u8] = b"# Time: ";
@@ -49,10 +50,14 @@ impl<'a> Entry<'a> {
         while let Some(rest) = record.get(at..).filter(|rest| !rest.is_empty()) {
             let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let line = rest.get(..len).unwrap_or_default();
-            if let Some(command) = line.strip_prefix(ADMINISTRATOR) {
+            // The third byte tells most of them apart.
+            let third = line.get(2);
+            if third == Some(&b'a')
+                && let Some(command) = line.strip_prefix(ADMINISTRATOR)
+            {
                 entry.command = Some(command.trim_ascii_end().strip_suffix(b";").unwrap_or(command.trim_ascii_end()));
             } else if line.starts_with(b"#") && entry.timestamp.is_none() && entry.used.is_none() {
-                costs += usize::from(line.starts_with(COST));
+                costs += usize::from(third == Some(&b'Q') && line.starts_with(COST));
                 entry.attributes(line);
             } else if !entry.set(line) {
                 break;
@@ -62,6 +67,14 @@ impl<'a> Entry<'a> {
         entry.twice = costs > 1;
         entry.body = at;
         entry
+    }
+
+    /// Whether a head in which `use` and `SET timestamp` have stood or not goes on with this line, which has no `#`.
+    pub fn goes_on(used: &mut bool, stamped: &mut bool, line: &[u8]) -> bool {
+        let mut head = Entry { used: used.then_some(b""), timestamp: stamped.then_some(b""), ..Entry::default() };
+        let on = head.set(line);
+        (*used, *stamped) = (head.used.is_some(), head.timestamp.is_some());
+        on
     }
 
     /// `use db;` and `SET timestamp=N;`, in this order, each once.
@@ -80,9 +93,12 @@ impl<'a> Entry<'a> {
 
     fn attributes(&mut self, line: &'a [u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if let Some(rest) = line.strip_prefix(TIME) {
+        let third = line.get(2);
+        if third == Some(&b'T')
+            && let Some(rest) = line.strip_prefix(TIME)
+        {
             // Both on one line.
-            match memchr::memmem::find(rest, USER) {
+            match rest.seek(USER) {
                 Some(at) => {
                     self.stamp = rest.get(..at).map(<[u8]>::trim_ascii);
                     self.account = rest.get(at + USER.len()..);
@@ -91,9 +107,11 @@ impl<'a> Entry<'a> {
             }
             return;
         }
-        if let Some(rest) = line.strip_prefix(USER) {
+        if third == Some(&b'U')
+            && let Some(rest) = line.strip_prefix(USER)
+        {
             self.account = Some(rest);
-            if let Some(at) = memchr::memmem::rfind(rest, b"Id: ")
+            if let Some(at) = rest.seek_last(b"Id: ")
                 && let Some(id) =
                     rest.get(at + 4..).map(<[u8]>::trim_ascii).filter(|id| !id.is_empty() && id.iter().all(u8::is_ascii_digit))
                 && rest.get(..at).is_some_and(|before| before.trim_ascii_end().ends_with(b"]"))
@@ -105,8 +123,13 @@ impl<'a> Entry<'a> {
         }
         // The last of equal keys counts: a name in the line may hold keys of its own, before the server's.
         let mut key: &[u8] = b"";
-        for word in line.split(|b| b.is_ascii_whitespace()).filter(|w| !w.is_empty()) {
-            if let Some(name) = word.strip_suffix(b":") {
+        let mut rest = line;
+        loop {
+            let word = rest.trim_ascii_start();
+            let len = word.iter().take_while(|b| !b.is_ascii_whitespace()).count();
+            let Some((word, behind)) = word.split_at_checked(len).filter(|(word, _)| !word.is_empty()) else { return };
+            rest = behind;
+            if let [name @ .., b':'] = word {
                 key = name;
                 continue;
             }
@@ -207,8 +230,8 @@ pub fn compound(statement: &[u8]) -> bool {
         rest = rest.trim_ascii_start().trim_start_with(|c| c == '(');
         let after = match rest {
             [b'/', b'*', b'!', code @ ..] => Some(code.trim_start_with(|c| c.is_ascii_digit())),
-            [b'/', b'*', text @ ..] => text.split_once_str("*/").map(|(_, after)| after),
-            [b'#', ..] | [b'-', b'-', ..] => rest.split_once_str("\n").map(|(_, after)| after),
+            [b'/', b'*', text @ ..] => text.part("*/").map(|(_, after)| after),
+            [b'#', ..] | [b'-', b'-', ..] => rest.part("\n").map(|(_, after)| after),
             _ => None,
         };
         match after {
@@ -246,16 +269,19 @@ pub fn whole(entry: &Entry<'_>, body: &[u8]) -> bool {
 }
 
 fn number(word: &[u8]) -> Option<u64> {
+    if (1..=19).contains(&word.len()) && word.iter().all(u8::is_ascii_digit) {
+        return Some(word.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
+    }
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
 /// Seconds with a fraction of any length in microseconds.
 fn micros(word: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(word).ok()?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let mut value = whole.parse::<u64>().ok()?.checked_mul(1_000_000)?;
+    let (whole, fraction) =
+        memchr::memchr(b'.', word).and_then(|point| Some((word.get(..point)?, word.get(point + 1..)?))).unwrap_or((word, b""));
+    let mut value = number(whole)?.checked_mul(1_000_000)?;
     let mut scale = 100_000;
-    for digit in fraction.bytes() {
+    for digit in fraction {
         if !digit.is_ascii_digit() {
             return None;
         }
@@ -279,7 +305,7 @@ pub struct Account<'a> {
 /// Reads what follows `# User@Host:`; host and address come last and hold no blanks.
 pub fn account(text: &[u8]) -> Option<Account<'_>> {
     let text = text.trim_ascii_end();
-    let (names, place) = match memchr::memmem::rfind(text, b" @ ") {
+    let (names, place) = match text.seek_last(b" @ ") {
         Some(at) => (text.get(..at)?, text.get(at + 3..)?),
         None => (text.strip_suffix(b" @")?, &b""[..]),
     };

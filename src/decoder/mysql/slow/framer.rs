@@ -13,6 +13,7 @@ use crate::decoder::mysql::doubt::Doubt;
 use crate::decoder::mysql::lex::{Lexed, Lexer};
 use crate::decoder::mysql::{banner, head};
 use crate::framing::lines::{void, without_cr};
+use crate::framing::seek::Seek;
 use crate::framing::{Frame, Framed, HEAD, MAX_RECORD, More};
 
 /// Reason on an entry that may be text of the one before, whoever wrote that.
@@ -52,8 +53,12 @@ struct Scan {
     user: bool,
     /// The lines with `#` are over.
     set: bool,
+    /// `use` is over.
+    used: bool,
     /// `SET timestamp` is over: what follows is the statement, whatever it looks like.
     stamped: bool,
+    /// A blank line stood in the head: what follows is the statement.
+    blank: bool,
     /// The statement has begun; it was parsed.
     body: Option<bool>,
     lexer: Lexer,
@@ -134,25 +139,29 @@ impl crate::framing::Framer for Framer {
 impl Framer {
     /// A line of the entry at the start of the buffer.
     fn take(&mut self, buf: &[u8], at: usize, line: &[u8]) {
-        self.scan.user |= line.starts_with(USER) || (line.starts_with(TIME) && memchr::memmem::find(line, USER).is_some());
+        self.scan.user |= line.starts_with(USER) || (line.starts_with(TIME) && line.seek(USER).is_some());
         if self.scan.body.is_none() {
             if line.starts_with(b"#") && !line.starts_with(ADMINISTRATOR) && !self.scan.set {
                 return;
             }
             self.scan.set = true;
             // Heads are lines with `#`, `use` and `SET timestamp`; what does not read as one is the statement.
-            let entry = Entry::parse(buf.get(..at + line.len()).unwrap_or_default());
-            if entry.body >= at + line.len() && entry.command.is_none() {
-                self.scan.stamped = entry.timestamp.is_some();
+            let Scan { used, stamped, blank, .. } = &mut self.scan;
+            let head = !line.starts_with(ADMINISTRATOR) && !*blank && Entry::goes_on(used, stamped, line);
+            if head || (line.is_empty() && !std::mem::replace(&mut self.scan.blank, true)) {
                 return;
             }
+            let entry = Entry::parse(buf.get(..at + line.len()).unwrap_or_default());
             self.scan.body = Some(entry.parsed() && entry.command.is_none() && self.doubt.none());
             if entry.command.is_some() {
                 return;
             }
         }
-        self.scan.lexer.feed(line);
-        self.scan.lexer.feed(b"\n");
+        // Of a statement that was perhaps not parsed nobody asks how it ends.
+        if self.scan.body == Some(true) {
+            self.scan.lexer.feed(line);
+            self.scan.lexer.feed(b"\n");
+        }
     }
 
     fn begins(&self, buf: &[u8], at: usize, line: &[u8], more: More) -> Next {
@@ -181,7 +190,7 @@ impl Framer {
                 break;
             }
             seen += 1;
-            user |= line.starts_with(USER) || (line.starts_with(TIME) && memchr::memmem::find(line, USER).is_some());
+            user |= line.starts_with(USER) || (line.starts_with(TIME) && line.seek(USER).is_some());
             cost |= line.starts_with(COST);
             if user && cost {
                 seen = COST_WITHIN;

@@ -4,6 +4,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
 use crate::event::Time;
+use crate::framing::envelope::rfc3339::rfc3339;
 
 const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
@@ -50,11 +51,10 @@ impl Calendar {
     fn iso(&mut self, text: &[u8]) -> Option<(usize, Time)> {
         let used = text.iter().position(|b| *b == b' ').unwrap_or(text.len()).min(40);
         let word = text.get(..used).filter(|word| matches!(word.get(10), Some(b'T' | b't')))?;
-        let word = std::str::from_utf8(word).ok()?;
-        if let Ok(time) = word.parse::<jiff::Timestamp>() {
-            return Some((used, Time(time.as_microsecond())));
+        if let Some(time) = rfc3339(word) {
+            return Some((used, time));
         }
-        let naive = word.parse::<DateTime>().ok()?;
+        let naive = std::str::from_utf8(word).ok()?.parse::<DateTime>().ok()?;
         Some((used, Time(self.local(naive)?)))
     }
 
