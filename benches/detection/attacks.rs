@@ -75,10 +75,6 @@ impl Attack {
         *SCENARIOS.iter().chain(DEFINITE).nth(self.scenario).unwrap_or_else(|| unreachable!("{}", self.scenario))
     }
 
-    pub fn definite(&self) -> bool {
-        self.scenario >= SCENARIOS.len()
-    }
-
     /// Its token was revoked the day before.
     pub fn revoked(&self) -> bool {
         self.what().0 == REVOKED

@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn of(number: u8) -> Place {
-        place(&format!("10.0.{number}.1"), number % 2 == 0)
+        place(&format!("10.0.{number}.1"), number.is_multiple_of(2))
     }
 
     fn play(places: &mut Places, notes: &[(u8, i64)]) {

@@ -29,7 +29,7 @@ pub enum Parcel {
     /// To be stored, and sent, at once.
     Alert(Box<Alert>),
     /// The judge's part of an epoch; `applied`: orders that it has carried out.
-    Dirty { epoch: u64, records: Vec<(TokenId, Vec<u8>)>, applied: Vec<i64> },
+    Dirty { epoch: u64, records: Records, applied: Vec<i64> },
     /// The intake's part of an epoch.
     Marks { epoch: u64, marks: Vec<Mark>, gaps: Vec<Gap>, rejected: Vec<Rejected> },
     /// Sources were started anew.
@@ -62,11 +62,16 @@ pub struct Keeper {
     pub stored: Arc<AtomicU64>,
 }
 
+/// What is remembered of tokens, as it is stored.
+type Records = Vec<(TokenId, Vec<u8>)>;
+
 /// An epoch whose parts are still arriving.
 #[derive(Default)]
 struct Gathering {
     marks: Option<(Vec<Mark>, Vec<Gap>, Vec<Rejected>)>,
-    records: Option<(Vec<(TokenId, Vec<u8>)>, Vec<i64>)>,
+    records: Option<Records>,
+    /// Orders of operators that the records have taken up.
+    applied: Vec<i64>,
 }
 
 impl Keeper {
@@ -88,7 +93,8 @@ impl Keeper {
                     continue;
                 }
                 Parcel::Dirty { epoch, records, applied } => {
-                    gathering.entry(epoch).or_default().records = Some((records, applied));
+                    let gathered = gathering.entry(epoch).or_default();
+                    (gathered.records, gathered.applied) = (Some(records), applied);
                     epoch
                 }
                 Parcel::Marks { epoch, marks, gaps, rejected } => {
@@ -125,7 +131,7 @@ impl Keeper {
 
     fn commit(&mut self, whole: Gathering, parcels: &Receiver<Parcel>, backlog: &mut VecDeque<Parcel>) -> Result<(), StoreError> {
         let (marks, gaps, rejected) = whole.marks.unwrap_or_default();
-        let (records, applied) = whole.records.unwrap_or_default();
+        let (records, applied) = (whole.records.unwrap_or_default(), whole.applied);
         let now = self.clock.now();
         self.quarantine.add(&rejected);
         for gap in gaps.iter().filter(|gap| gap.is_certain()) {

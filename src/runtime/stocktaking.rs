@@ -48,6 +48,9 @@ struct Book {
     told: BTreeMap<TokenId, [u16; CONDITIONS]>,
 }
 
+/// Takes a token, what is declared of it, what is known of its use, and what is wrong with it.
+type Take<'a> = &'a mut dyn FnMut(TokenId, Option<&Entry>, Option<&Usage>, Conditions);
+
 /// See above.
 #[derive(Debug, Default)]
 pub struct Stocktaking {
@@ -100,7 +103,7 @@ impl Stock<'_> {
     }
 
     /// All tokens, seen and declared, with what is wrong with each.
-    fn each(&self, moment: Moment, take: &mut dyn FnMut(TokenId, Option<&Entry>, Option<&Usage>, Conditions)) {
+    fn each(&self, moment: Moment, take: Take<'_>) {
         let checks = &self.rulebook.config.checks;
         for (token, baseline) in self.engine.baselines() {
             let (entry, usage) = (self.rulebook.entry(token), usage(baseline, moment.now));

@@ -64,6 +64,8 @@ pub fn end(text: &[u8], begins: impl Fn(&[u8]) -> bool, all: bool) -> Option<usi
 
 #[cfg(test)]
 mod tests {
+    use bstr::ByteSlice;
+
     use super::*;
 
     #[test]

@@ -4,64 +4,12 @@
 //! allows, and a match counts only if a severity (or the label of a secondary line) follows it. Where a client wrote text
 //! like a prefix into its name there is a second, longer match: [`Prefix::find`] can be asked for it.
 
-use std::sync::LazyLock;
-
 use super::escapes::{Item, items};
 use super::severity::{Label, Severity, ends_with_word, label, severity};
 use crate::decoder::timestamp;
 use crate::framing::seek::Seek;
 
-/// Prefixes in common use; the first is taken where a sample does not tell.
-pub const KNOWN: &[&str] = &[
-    "%m [%p] %q%u@%d ",
-    "%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ",
-    "%m [%p] %q%u@%d/%a ",
-    "%m [%p] %q[user=%u,db=%d,app=%a] ",
-    "%m [%p] %q%u@%d %r ",
-    "%m [%p] %q%u@%d %h ",
-    "%m [%p] %q%a %u@%d ",
-    "%m [%p] %u@%d ",
-    "%m [%p] user=%u,db=%d,app=%a,client=%h ",
-    "%m [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
-    "%m [%p]: user=%u,db=%d,app=%a,client=%h ",
-    "%m [%p]: [%l-1] db=%d,user=%u ",
-    "%m [%p] %c %q%u@%d ",
-    "%m %u@%d %r [%p] ",
-    "%m %u %d %r [%p] %e ",
-    "%t:%r:%u@%d:[%p]:",
-    "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
-    "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
-    "%t [%p]: user=%u,db=%d,app=%a,client=%h ",
-    "%t [%p]: [%l-1] user=%u,db=%d,remote=%r ",
-    "%t [%p]: [%l-1] user=%u,db=%d ",
-    "%t [%p]: user=%u,db=%d ",
-    "%t [%p]: db=%d,user=%u,app=%a,client=%h ",
-    "%t [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ",
-    "%m [%p]: db=%d,user=%u,app=%a,client=%h ",
-    "%m [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ",
-    "%m [%p] db=%d,user=%u,app=%a,client=%h ",
-    "%t [%p]: [%l-1] [%x] usr=%u,db=%d,appli=%a ",
-    "%m [%p] %h %q%u@%d ",
-    "%h %m [%p] %q%u@%d ",
-    "%t [%p]: [%l-1] ",
-    "%t [%p-%l] %q%u@%d ",
-    "%t [%p] %q%u@%d ",
-    "%t %u@%d %r [%p] ",
-    "%t-%c-",
-    "%t ",
-    // Within syslog, which has time and process already.
-    "db=%d,user=%u,app=%a,client=%h ",
-    "user=%u,db=%d,app=%a,client=%h ",
-    "user=%u,db=%d ",
-    "db=%d,user=%u ",
-    "[%p]: [%l-1] db=%d,user=%u ",
-    "[%p]: [%l-1] user=%u,db=%d ",
-    " sql_error_code = %e ",
-    "",
-];
-
-/// The same, compiled.
-static COMPILED: LazyLock<Vec<Prefix>> = LazyLock::new(|| KNOWN.iter().map(|text| Prefix::compile(text)).collect());
+mod known;
 
 /// Steps that one match may take: the fields of a hostile line can be split in very many ways.
 const STEPS: u32 = 40_000;
@@ -334,69 +282,6 @@ impl Prefix {
         }
         None
     }
-
-    /// Share of the lines of `sample` that the prefix matches: matching and all lines that are no continuation.
-    pub fn score(&self, sample: &[u8]) -> (usize, usize) {
-        self.matches(&Prefix::lines(sample))
-    }
-
-    /// The lines of a sample that a prefix must match, but those that are cut; each with where the last severity in it ends.
-    fn lines(sample: &[u8]) -> Vec<(&[u8], Option<usize>)> {
-        let lines = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t"));
-        let mut lines: Vec<_> = lines.take(401).map(|line| (line, last_word(line))).collect();
-        if lines.len() > 1 && !sample.ends_with(b"\n") {
-            lines.pop(); // perhaps cut
-        }
-        lines
-    }
-
-    fn matches(&self, lines: &[(&[u8], Option<usize>)]) -> (usize, usize) {
-        // Where the prefix is next to nothing, at least the blanks must be those of the server.
-        let plain = |line: &[u8], m: Match<'_>| self.tells_time() || line.get(..m.message).is_some_and(|head| head.ends_with(b":  "));
-        let good = |(line, last): &&(&[u8], Option<usize>)| {
-            last.is_some_and(|last| self.find_before(line, 0, Some(last)).is_some_and(|m| plain(line, m)))
-        };
-        (lines.iter().filter(good).count(), lines.len())
-    }
-
-    pub fn tells_time(&self) -> bool {
-        self.full.iter().any(|p| matches!(p, Piece::Field(Field::Time, _)))
-    }
-
-    /// The known prefix that matches most lines of the sample, with its score: of those that match about as many, the one that tells most,
-    /// for a poor prefix takes what it does not know for a part of the database's name.
-    pub fn detect(sample: &[u8]) -> (Prefix, usize, usize) {
-        let mut best = (Prefix::usual(), 0, 0);
-        let (mut told, lines) = (0, Prefix::lines(sample));
-        for prefix in COMPILED.iter() {
-            if !prefix.tells_time() && best.1 > 0 {
-                break; // all after it are like it, and would take a part of a longer prefix for a name
-            }
-            let (good, all) = prefix.matches(&lines);
-            let tells = if good > 0 && prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
-            let about = good * 100 >= best.1 * 97;
-            if good > 0 && (good * 97 > best.1 * 100 || (about && tells > told)) {
-                (best, told) = ((prefix.clone(), good, all), tells);
-            }
-        }
-        best
-    }
-
-    /// The prefix to begin with where nothing is known.
-    pub fn usual() -> Prefix {
-        Prefix::compile(KNOWN.first().copied().unwrap_or_default())
-    }
-
-    /// Lines of the sample that name a user under this prefix.
-    pub fn users(&self, sample: &[u8]) -> u32 {
-        let lines = sample.split(|b| *b == b'\n').take(401);
-        lines.map(|line| u32::from(self.find(line, 0).is_some_and(|m| m.fields.user.is_some()))).sum()
-    }
-
-    /// Whether a line of the sample names a user under this prefix.
-    fn names_a_user(&self, sample: &[u8]) -> bool {
-        sample.split(|b| *b == b'\n').take(401).any(|l| self.find(l, 0).is_some_and(|m| m.fields.user.is_some()))
-    }
 }
 
 impl Piece {
@@ -668,91 +553,4 @@ fn last_word(text: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn show(prefix: &str, line: &str) -> String {
-        match Prefix::compile(prefix).find(line.as_bytes(), 0) {
-            None => "none".to_owned(),
-            Some(m) => {
-                let t = |t: Option<&[u8]>| t.map_or("-".to_owned(), |t| String::from_utf8_lossy(t).into_owned());
-                let f = m.fields;
-                let message = String::from_utf8_lossy(&line.as_bytes()[m.message..]).into_owned();
-                format!("{} {} {} {} {} | {message}", t(f.user), t(f.database), t(f.remote), t(f.application), f.pid.unwrap_or(0))
-            }
-        }
-    }
-
-    #[test]
-    fn lines() {
-        for (prefix, line, want) in [
-            ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] LOG:  x", "- - - - 980 | x"),
-            ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] LOG:  x", "- - - - 980 | x"),
-            ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] a@b@c LOG:  x", "a b@c - - 980 | x"),
-            ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 +03 [980] a@b ОШИБКА:  x", "a b - - 980 | x"),
-            ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC:10.0.0.1(5):u@d:[7]:ERROR:  x", "u d 10.0.0.1(5) - 7 | x"),
-            ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC::@:[7]:LOG:  x", "- - - - 7 | x"),
-            ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC:::1(5):u@d:[7]:LOG:  x", "u d ::1(5) - 7 | x"),
-            (
-                "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
-                "2026-11-22 02:05:17 UTC [7]: [3-1] user=u,db=d,app=x, y,client=z,client=10.1.1.1 LOG:  x",
-                "u d 10.1.1.1 x, y,client=z 7 | x",
-            ),
-            ("%m %-8u|%p ", "2026-11-22 02:05:17.355 UTC u       |7 LOG:  x", "u - - - 7 | x"),
-            ("%n %p %%", "1795313117.355 7 %LOG:  x", "- - - - 7 | x"),
-            ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] u@d LOG:  x", "none"),
-            ("%m [%p] ", "pg_ctl: LOG:  x", "none"),
-        ] {
-            assert_eq!(show(prefix, line), want, "{prefix} on {line}");
-        }
-    }
-
-    #[test]
-    fn the_first_word_anywhere() {
-        for (text, want) in [
-            ("a LOG:  x", Some((Word::Primary(Severity::Log), 8))),
-            ("LOG:  x", Some((Word::Primary(Severity::Log), 6))),
-            ("xLOG:  x ERROR:  y", Some((Word::Primary(Severity::Error), 17))),
-            ("a@b CATALOG:  x]DETAIL :  y", Some((Word::Secondary(Label::Detail), 26))),
-            ("a LOG: x", None),
-            ("7 致命错误:  x", Some((Word::Primary(Severity::Fatal), 17))),
-            ("7 PILE D'APPEL:  x", Some((Word::Secondary(Label::Backtrace), 17))),
-        ] {
-            assert_eq!(Prefix::word_anywhere(text.as_bytes()), want, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_hostile_name_has_a_second_match() {
-        let line = b"2026-11-22 02:05:17.355 UTC [980] a@b LOG:  statement: x@d FATAL:  no";
-        let prefix = Prefix::compile("%m [%p] %q%u@%d ");
-        let first = prefix.find(line, 0).unwrap();
-        let second = prefix.find(line, first.at + 1).unwrap();
-        assert_eq!((second.fields.user, second.fields.database), (Some(&b"a"[..]), Some(&b"b LOG:  statement: x@d"[..])));
-    }
-
-    #[test]
-    fn a_line_full_of_separators_ends_in_bounded_time() {
-        let line = format!("2026-11-22 02:05:17.355 UTC [980] {}", "@ ".repeat(5000));
-        assert!(Prefix::compile("%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ").find(line.as_bytes(), 0).is_none());
-    }
-
-    #[test]
-    fn without_a_time_a_prefix_must_begin_as_it_says() {
-        let within = "[77]: [3-1] db=d,user=u LOG:  x\n[77]: [4-1] db=d,user=u LOG:  y\n";
-        assert_eq!(Prefix::detect(within.as_bytes()).0.text, "[%p]: [%l-1] db=%d,user=%u ");
-        for other in ["{\"a\":\"b@c\",\"text\":\"db=d,user=u LOG:  x\"}\n", "ERROR: of some program\n"] {
-            assert_eq!(Prefix::detect(other.as_bytes()).1, 0, "{other}");
-        }
-    }
-
-    #[test]
-    fn the_prefix_of_a_sample() {
-        for (sample, want) in [
-            ("2026-11-22 02:05:17.355 UTC [980] LOG:  x\n2026-11-22 02:05:17.355 UTC [980] a@b LOG:  x\n", "%m [%p] %q%u@%d "),
-            ("2026-11-22 02:05:17 UTC:10.0.0.1(5):u@d:[7]:ERROR:  x\n2026-11-22 02:05:17 UTC::@:[7]:LOG:  x\n", "%t:%r:%u@%d:[%p]:"),
-        ] {
-            assert_eq!(Prefix::detect(sample.as_bytes()).0.text, want);
-        }
-    }
-}
+mod tests;

@@ -473,7 +473,8 @@ fn a_dismissed_limit_or_rule_is_excused_for_the_same_behaviour_only() {
         let hit = Hit { rule: index(id), step: 0, back: false };
         move |day: i64| Observation { rules: [hit].into_iter().collect(), ..usual(day) }
     };
-    let cases: Vec<(&str, Box<dyn Fn(i64) -> Observation>)> = vec![
+    type OnDay = Box<dyn Fn(i64) -> Observation>;
+    let cases: Vec<(&str, OnDay)> = vec![
         ("policy.network", Box::new(broken(Violations::NETWORK))),
         ("policy.scope", Box::new(broken(Violations::SCOPE))),
         ("policy.hours", Box::new(broken(Violations::HOURS))),

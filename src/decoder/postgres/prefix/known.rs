@@ -1,0 +1,122 @@
+//! The prefixes in common use, and which of them a sample has.
+
+use std::sync::LazyLock;
+
+use super::{Field, Match, Piece, Prefix, last_word};
+
+/// Prefixes in common use; the first is taken where a sample does not tell.
+const KNOWN: &[&str] = &[
+    "%m [%p] %q%u@%d ",
+    "%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ",
+    "%m [%p] %q%u@%d/%a ",
+    "%m [%p] %q[user=%u,db=%d,app=%a] ",
+    "%m [%p] %q%u@%d %r ",
+    "%m [%p] %q%u@%d %h ",
+    "%m [%p] %q%a %u@%d ",
+    "%m [%p] %u@%d ",
+    "%m [%p] user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: [%l-1] db=%d,user=%u ",
+    "%m [%p] %c %q%u@%d ",
+    "%m %u@%d %r [%p] ",
+    "%m %u %d %r [%p] %e ",
+    "%t:%r:%u@%d:[%p]:",
+    "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
+    "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%t [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%t [%p]: [%l-1] user=%u,db=%d,remote=%r ",
+    "%t [%p]: [%l-1] user=%u,db=%d ",
+    "%t [%p]: user=%u,db=%d ",
+    "%t [%p]: db=%d,user=%u,app=%a,client=%h ",
+    "%t [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p]: db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p] db=%d,user=%u,app=%a,client=%h ",
+    "%t [%p]: [%l-1] [%x] usr=%u,db=%d,appli=%a ",
+    "%m [%p] %h %q%u@%d ",
+    "%h %m [%p] %q%u@%d ",
+    "%t [%p]: [%l-1] ",
+    "%t [%p-%l] %q%u@%d ",
+    "%t [%p] %q%u@%d ",
+    "%t %u@%d %r [%p] ",
+    "%t-%c-",
+    "%t ",
+    // Within syslog, which has time and process already.
+    "db=%d,user=%u,app=%a,client=%h ",
+    "user=%u,db=%d,app=%a,client=%h ",
+    "user=%u,db=%d ",
+    "db=%d,user=%u ",
+    "[%p]: [%l-1] db=%d,user=%u ",
+    "[%p]: [%l-1] user=%u,db=%d ",
+    " sql_error_code = %e ",
+    "",
+];
+
+/// The same, compiled.
+static COMPILED: LazyLock<Vec<Prefix>> = LazyLock::new(|| KNOWN.iter().map(|text| Prefix::compile(text)).collect());
+
+impl Prefix {
+    /// Share of the lines of `sample` that the prefix matches: matching and all lines that are no continuation.
+    pub fn score(&self, sample: &[u8]) -> (usize, usize) {
+        self.matches(&Prefix::lines(sample))
+    }
+
+    /// The lines of a sample that a prefix must match, but those that are cut; each with where the last severity in it ends.
+    fn lines(sample: &[u8]) -> Vec<(&[u8], Option<usize>)> {
+        let lines = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t"));
+        let mut lines: Vec<_> = lines.take(401).map(|line| (line, last_word(line))).collect();
+        if lines.len() > 1 && !sample.ends_with(b"\n") {
+            lines.pop(); // perhaps cut
+        }
+        lines
+    }
+
+    fn matches(&self, lines: &[(&[u8], Option<usize>)]) -> (usize, usize) {
+        // Where the prefix is next to nothing, at least the blanks must be those of the server.
+        let plain = |line: &[u8], m: Match<'_>| self.tells_time() || line.get(..m.message).is_some_and(|head| head.ends_with(b":  "));
+        let good = |(line, last): &&(&[u8], Option<usize>)| {
+            last.is_some_and(|last| self.find_before(line, 0, Some(last)).is_some_and(|m| plain(line, m)))
+        };
+        (lines.iter().filter(good).count(), lines.len())
+    }
+
+    pub fn tells_time(&self) -> bool {
+        self.full.iter().any(|p| matches!(p, Piece::Field(Field::Time, _)))
+    }
+
+    /// The known prefix that matches most lines of the sample, with its score: of those that match about as many, the one that tells most,
+    /// for a poor prefix takes what it does not know for a part of the database's name.
+    pub fn detect(sample: &[u8]) -> (Prefix, usize, usize) {
+        let mut best = (Prefix::usual(), 0, 0);
+        let (mut told, lines) = (0, Prefix::lines(sample));
+        for prefix in COMPILED.iter() {
+            if !prefix.tells_time() && best.1 > 0 {
+                break; // all after it are like it, and would take a part of a longer prefix for a name
+            }
+            let (good, all) = prefix.matches(&lines);
+            let tells = if good > 0 && prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
+            let about = good * 100 >= best.1 * 97;
+            if good > 0 && (good * 97 > best.1 * 100 || (about && tells > told)) {
+                (best, told) = ((prefix.clone(), good, all), tells);
+            }
+        }
+        best
+    }
+
+    /// The prefix to begin with where nothing is known.
+    pub fn usual() -> Prefix {
+        Prefix::compile(KNOWN.first().copied().unwrap_or_default())
+    }
+
+    /// Lines of the sample that name a user under this prefix.
+    pub fn users(&self, sample: &[u8]) -> u32 {
+        let lines = sample.split(|b| *b == b'\n').take(401);
+        lines.map(|line| u32::from(self.find(line, 0).is_some_and(|m| m.fields.user.is_some()))).sum()
+    }
+
+    /// Whether a line of the sample names a user under this prefix.
+    fn names_a_user(&self, sample: &[u8]) -> bool {
+        sample.split(|b| *b == b'\n').take(401).any(|l| self.find(l, 0).is_some_and(|m| m.fields.user.is_some()))
+    }
+}

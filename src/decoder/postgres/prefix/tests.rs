@@ -1,0 +1,88 @@
+//! Lines under prefixes, harmless and hostile.
+
+use super::*;
+
+fn show(prefix: &str, line: &str) -> String {
+    match Prefix::compile(prefix).find(line.as_bytes(), 0) {
+        None => "none".to_owned(),
+        Some(m) => {
+            let t = |t: Option<&[u8]>| t.map_or("-".to_owned(), |t| String::from_utf8_lossy(t).into_owned());
+            let f = m.fields;
+            let message = String::from_utf8_lossy(&line.as_bytes()[m.message..]).into_owned();
+            format!("{} {} {} {} {} | {message}", t(f.user), t(f.database), t(f.remote), t(f.application), f.pid.unwrap_or(0))
+        }
+    }
+}
+
+#[test]
+fn lines() {
+    for (prefix, line, want) in [
+        ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] LOG:  x", "- - - - 980 | x"),
+        ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] LOG:  x", "- - - - 980 | x"),
+        ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] a@b@c LOG:  x", "a b@c - - 980 | x"),
+        ("%m [%p] %q%u@%d ", "2026-11-22 02:05:17.355 +03 [980] a@b ОШИБКА:  x", "a b - - 980 | x"),
+        ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC:10.0.0.1(5):u@d:[7]:ERROR:  x", "u d 10.0.0.1(5) - 7 | x"),
+        ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC::@:[7]:LOG:  x", "- - - - 7 | x"),
+        ("%t:%r:%u@%d:[%p]:", "2026-11-22 02:05:17 UTC:::1(5):u@d:[7]:LOG:  x", "u d ::1(5) - 7 | x"),
+        (
+            "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+            "2026-11-22 02:05:17 UTC [7]: [3-1] user=u,db=d,app=x, y,client=z,client=10.1.1.1 LOG:  x",
+            "u d 10.1.1.1 x, y,client=z 7 | x",
+        ),
+        ("%m %-8u|%p ", "2026-11-22 02:05:17.355 UTC u       |7 LOG:  x", "u - - - 7 | x"),
+        ("%n %p %%", "1795313117.355 7 %LOG:  x", "- - - - 7 | x"),
+        ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] u@d LOG:  x", "none"),
+        ("%m [%p] ", "pg_ctl: LOG:  x", "none"),
+    ] {
+        assert_eq!(show(prefix, line), want, "{prefix} on {line}");
+    }
+}
+
+#[test]
+fn the_first_word_anywhere() {
+    for (text, want) in [
+        ("a LOG:  x", Some((Word::Primary(Severity::Log), 8))),
+        ("LOG:  x", Some((Word::Primary(Severity::Log), 6))),
+        ("xLOG:  x ERROR:  y", Some((Word::Primary(Severity::Error), 17))),
+        ("a@b CATALOG:  x]DETAIL :  y", Some((Word::Secondary(Label::Detail), 26))),
+        ("a LOG: x", None),
+        ("7 致命错误:  x", Some((Word::Primary(Severity::Fatal), 17))),
+        ("7 PILE D'APPEL:  x", Some((Word::Secondary(Label::Backtrace), 17))),
+    ] {
+        assert_eq!(Prefix::word_anywhere(text.as_bytes()), want, "{text}");
+    }
+}
+
+#[test]
+fn a_hostile_name_has_a_second_match() {
+    let line = b"2026-11-22 02:05:17.355 UTC [980] a@b LOG:  statement: x@d FATAL:  no";
+    let prefix = Prefix::compile("%m [%p] %q%u@%d ");
+    let first = prefix.find(line, 0).unwrap();
+    let second = prefix.find(line, first.at + 1).unwrap();
+    assert_eq!((second.fields.user, second.fields.database), (Some(&b"a"[..]), Some(&b"b LOG:  statement: x@d"[..])));
+}
+
+#[test]
+fn a_line_full_of_separators_ends_in_bounded_time() {
+    let line = format!("2026-11-22 02:05:17.355 UTC [980] {}", "@ ".repeat(5000));
+    assert!(Prefix::compile("%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e ").find(line.as_bytes(), 0).is_none());
+}
+
+#[test]
+fn without_a_time_a_prefix_must_begin_as_it_says() {
+    let within = "[77]: [3-1] db=d,user=u LOG:  x\n[77]: [4-1] db=d,user=u LOG:  y\n";
+    assert_eq!(Prefix::detect(within.as_bytes()).0.text, "[%p]: [%l-1] db=%d,user=%u ");
+    for other in ["{\"a\":\"b@c\",\"text\":\"db=d,user=u LOG:  x\"}\n", "ERROR: of some program\n"] {
+        assert_eq!(Prefix::detect(other.as_bytes()).1, 0, "{other}");
+    }
+}
+
+#[test]
+fn the_prefix_of_a_sample() {
+    for (sample, want) in [
+        ("2026-11-22 02:05:17.355 UTC [980] LOG:  x\n2026-11-22 02:05:17.355 UTC [980] a@b LOG:  x\n", "%m [%p] %q%u@%d "),
+        ("2026-11-22 02:05:17 UTC:10.0.0.1(5):u@d:[7]:ERROR:  x\n2026-11-22 02:05:17 UTC::@:[7]:LOG:  x\n", "%t:%r:%u@%d:[%p]:"),
+    ] {
+        assert_eq!(Prefix::detect(sample.as_bytes()).0.text, want);
+    }
+}
