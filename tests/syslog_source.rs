@@ -6,17 +6,15 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use rustix::process::Signal;
 use support::daemon::Daemon;
 use support::rsyslog::{self, Rsyslog};
 use support::{free_port, program, wait_for};
-use tempfile::TempDir;
 use tokenwatch::config::{Syslog, Transport};
 use tokenwatch::source::{Delivery, Stop, syslog};
 
