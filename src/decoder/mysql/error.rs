@@ -107,7 +107,7 @@ impl Framer for Errors {
         }
         let line = buf.get(..frame.len).unwrap_or_default();
         let Some(start) = refused(line) else { return framed };
-        match refusal::end(buf.get(start..).unwrap_or_default(), |line| refused(line).is_some(), more != More::Flowing) {
+        match refusal::end(buf.get(start..).unwrap_or_default(), |line, _| refused(line).is_some(), more != More::Flowing) {
             Some(end) if start + end > frame.len + 1 => {
                 let end = start + end;
                 let terminated = end < buf.len();

@@ -39,10 +39,12 @@ pub fn parse(text: &[u8]) -> Option<Refusal<'_>> {
 }
 
 /// Where the text of a refused login ends that begins at the start of `text`: at its first line's end, or at the last line in reach that ends
-/// as such a text does, before one that begins a refusal of its own. `None`: what follows may still belong to it.
-pub fn end(text: &[u8], begins: impl Fn(&[u8]) -> bool, all: bool) -> Option<usize> {
+/// as such a text does, before one that begins something of its own: `begins` is told the line, and whether the text is whole without it.
+/// `None`: what follows may still belong to it.
+pub fn end(text: &[u8], begins: impl Fn(&[u8], bool) -> bool, all: bool) -> Option<usize> {
     let first = memchr::memchr(b'\n', text).or(all.then_some(text.len()))?;
     let mut stop = first;
+    let mut whole = ends(text.get(..first).unwrap_or_default());
     let mut from = first + 1;
     while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty() && from < LONGEST) {
         let len = match memchr::memchr(b'\n', rest) {
@@ -51,11 +53,11 @@ pub fn end(text: &[u8], begins: impl Fn(&[u8]) -> bool, all: bool) -> Option<usi
             None => return None,
         };
         let line = rest.get(..len).unwrap_or_default();
-        if begins(line) {
+        if begins(line, whole) {
             return Some(stop);
         }
         if ends(line) {
-            stop = from + len;
+            (stop, whole) = (from + len, true);
         }
         from += len + 1;
     }
@@ -83,12 +85,16 @@ mod tests {
 
     #[test]
     fn ends_with_the_name() {
-        let begins = |line: &[u8]| line.starts_with(b"2026 Access denied");
+        let begins = |line: &[u8], _| line.starts_with(b"2026 Access denied");
         let one = b"Access denied for user 'a'@'h' (using password: YES)\n2026 next\n";
         assert_eq!(end(one, begins, true), Some(52));
         let two = b"Access denied for user 'a'@'h' (using password: YES)\n2026 forged'@'h' (using password: YES)\n2026 next\n";
         assert_eq!(end(two, begins, true), Some(two.len() - 11));
         let three = b"Access denied for user 'a'@'h' (using password: YES)\n2026 Access denied for user 'b'@'h' (using password: YES)\n";
         assert_eq!(end(three, begins, false), Some(52));
+        // Another login between two refusals, whose name looks like the end of one.
+        let four = b"Access denied for user 'a'@'h' (using password: YES)\n2026 honest\n2026 Connect x'@'h' (using password: YES)\n";
+        let begins = |line: &[u8], whole: bool| line.starts_with(b"2026 Access denied") || whole && line.starts_with(b"2026 Connect");
+        assert_eq!(end(four, begins, true), Some(52));
     }
 }

@@ -272,8 +272,9 @@ impl Framer {
         let argument = buf.get(head.argument..).unwrap_or_default();
         let begins = |line: &[u8]| header::parse(line).is_some_and(|h| matches!(h.act, Act::Connect | Act::ChangeUser));
         if argument.starts_with(refusal::START) {
-            let refused = |line: &[u8]| begins(line) && line.seek(refusal::START).is_some();
-            return match refusal::end(argument, refused, more != More::Flowing) {
+            // Behind a whole one, the login of somebody else whose name looks like the end of a refusal.
+            let other = |line: &[u8], whole: bool| begins(line) && (whole || line.seek(refusal::START).is_some());
+            return match refusal::end(argument, other, more != More::Flowing) {
                 Some(end) => {
                     let end = head.argument + end;
                     self.record(buf, end, (end > first).then_some(NAME))
@@ -311,7 +312,7 @@ impl Framer {
         }
         let next = (names + 1).min(buf.len());
         let (end, refused) = match self.refused(buf, next, head.id, 1) {
-            Some(at) => match refusal::end(buf.get(at..).unwrap_or_default(), begins, more != More::Flowing) {
+            Some(at) => match refusal::end(buf.get(at..).unwrap_or_default(), |line, _| begins(line), more != More::Flowing) {
                 Some(len) => (at + len, true),
                 None => return Framed::Incomplete,
             },
