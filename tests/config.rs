@@ -255,6 +255,7 @@ fn the_inventory_is_a_file_or_a_section() {
         assert_eq!(config.inventory.as_deref(), Some(Path::new("/etc/tokenwatch/tokens.toml")));
         assert_eq!((config.checks.kept, config.checks.idle, config.checks.repeat), (true, days(90), days(7)));
         assert_eq!((config.checks.not_rotated, config.checks.shared), (None, Some(50)));
+        assert_eq!(config.checks.alert, text.contains("file"), "only a section asks to be told: {text}");
     }
     assert!(!checks("[inventory]\nfile = \"tokens.toml\"\nfindings = false\n").kept);
     let given = checks(
@@ -262,6 +263,7 @@ fn the_inventory_is_a_file_or_a_section() {
     );
     let expected = Checks {
         kept: true,
+        alert: true,
         unknown: false,
         no_owner: false,
         expired: false,

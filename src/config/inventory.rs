@@ -16,6 +16,7 @@ impl Default for Checks {
     fn default() -> Self {
         Checks {
             kept: false,
+            alert: true,
             unknown: true,
             no_owner: true,
             expired: true,
@@ -31,7 +32,7 @@ impl Default for Checks {
 pub(super) fn read(top: &Section<'_>, dir: &Path) -> (Option<PathBuf>, Checks) {
     if top.is_text("inventory") {
         let file = top.text("inventory").map(|p| dir.join(p.value));
-        return (file, Checks { kept: true, ..Checks::default() });
+        return (file, Checks { kept: true, alert: false, ..Checks::default() });
     }
     top.inside("inventory", |section| (section.text("file").map(|p| dir.join(p.value)), checks(section))).unwrap_or_default()
 }
@@ -40,6 +41,7 @@ fn checks(section: &Section<'_>) -> Checks {
     let default = Checks::default();
     Checks {
         kept: section.flag("findings").unwrap_or(true),
+        alert: section.flag("alert").unwrap_or(default.alert),
         unknown: section.flag("unknown").unwrap_or(default.unknown),
         no_owner: section.flag("no_owner").unwrap_or(default.no_owner),
         expired: section.flag("expired").unwrap_or(default.expired),

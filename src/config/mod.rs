@@ -46,6 +46,8 @@ pub struct Detect {
 pub struct Checks {
     /// Somebody keeps an inventory, and wants to hear of it. Otherwise nothing is reported.
     pub kept: bool,
+    /// It is told in alerts; listings and metrics have it all the same. Who only names the file of the inventory may have declared a part of the tokens.
+    pub alert: bool,
     pub unknown: bool,
     pub no_owner: bool,
     pub expired: bool,

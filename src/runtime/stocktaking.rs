@@ -149,7 +149,8 @@ impl Stock<'_> {
 impl Stocktaking {
     /// How many of these observations come before the next tick.
     pub fn until(&mut self, batch: &[Observation], stock: Stock<'_>) -> usize {
-        if !stock.rulebook.config.checks.kept {
+        let checks = &stock.rulebook.config.checks;
+        if !checks.kept || !checks.alert {
             self.next = None;
             return batch.len();
         }
@@ -177,7 +178,7 @@ impl Stocktaking {
 
     /// The input has ended: what waits is told now.
     pub fn close(&mut self, at: Option<&Evidence>, stock: Stock<'_>) -> Option<Alert> {
-        let moment = stock.moment().filter(|_| stock.rulebook.config.checks.kept)?;
+        let moment = stock.moment().filter(|_| stock.rulebook.config.checks.kept && stock.rulebook.config.checks.alert)?;
         self.take(moment.now, at, stock, true)
     }
 
