@@ -116,6 +116,13 @@ secret_file = "hook.key"
 mode = "enforce"
 min_severity = "high"
 min_confidence = 50
+# Roles are made with their passwords, as the stage is set.
+[[suppression]]
+token = "postgres"
+detectors = ["rule.secrets_in_statements"]
+until = 2040-01-01T00:00:00Z
+author = "this test"
+reason = "who sets the stage gives out passwords"
 "#
         )
     }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -32,8 +33,14 @@ impl MariaDb {
         let place = |name: &str| folder.path().join(name).display().to_string();
         let mut install = command_as(Some("mysql"), None, &program("mariadb-install-db").expect("ask mariadb::missing() first"));
         install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+        install.arg("--innodb-buffer-pool-size=16M");
         install.arg(format!("--datadir={}", place("data")));
-        run_to_end("mariadb-install-db", install);
+        // One at a time: several at once have failed on a busy machine.
+        static INSTALL: Mutex<()> = Mutex::new(());
+        {
+            let _alone = INSTALL.lock();
+            run_to_end("mariadb-install-db", install);
+        }
 
         let (user, password) = ADMIN;
         let first =

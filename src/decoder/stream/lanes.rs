@@ -5,11 +5,9 @@
 //! each lane remembers from which envelope on it needs them again ([`SavedLane::from`]), and after a restart lanes pass over what
 //! they had already.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bstr::{BStr, BString, ByteSlice};
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +16,10 @@ use crate::decoder::{Format, detect};
 use crate::event::Time;
 use crate::framing::envelope::{self, Carried, ENVELOPES, Envelope, Kind, Note, Opened, Part};
 use crate::framing::{Frame, Framed, Framer, MAX_RECORD, More};
+
+mod lane;
+
+use lane::{Held, Kept, Lane, Names, Place, len};
 
 /// Envelopes inside envelopes that are opened.
 const DEPTH: usize = 3;
@@ -29,125 +31,10 @@ const HELD: usize = 64 << 20;
 const SURE: u8 = 50;
 /// A lane whose format is not known is looked at again at its 1st to 16th line, and then at every 64th.
 const TRIES: u64 = 16;
-/// Used bytes at the start of a lane's buffer that are worth dropping.
-const WORTH: usize = 4 << 10;
 /// A record in pieces is complete when nothing of it has come for so many bytes (or broker messages) of the log.
 const SILENT: u64 = 64 << 10;
 /// Reason on lines of a log inside that is none of ours.
 const FOREIGN: &str = "a line of another program";
-
-/// Where an envelope stands in the partition: offset and the offset behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Place {
-    offset: u64,
-    end: u64,
-}
-
-/// A payload that a lane holds back.
-#[derive(Debug)]
-struct Held {
-    /// Where its bytes end, counted from the start of the lane's buffer.
-    end: usize,
-    place: Place,
-    note: Kept,
-}
-
-/// A note that outlives its envelope.
-#[derive(Debug, Clone)]
-struct Kept {
-    time: Option<Time>,
-    pid: Option<u32>,
-    names: Arc<Names>,
-}
-
-/// The names in a note: one envelope mostly has those of the one before, and shares them.
-#[derive(Debug, Default)]
-struct Names {
-    host: Option<BString>,
-    program: Option<BString>,
-}
-
-impl Names {
-    fn host(&self) -> Option<&BStr> {
-        self.host.as_ref().map(|host| host.as_bstr())
-    }
-
-    fn program(&self) -> Option<&BStr> {
-        self.program.as_ref().map(|program| program.as_bstr())
-    }
-}
-
-impl Kept {
-    /// `before`: the names of the envelope before.
-    fn of(note: Note<'_>, before: &mut Arc<Names>) -> Self {
-        if before.host() != note.host || before.program() != note.program {
-            *before = Arc::new(Names { host: note.host.map(BString::from), program: note.program.map(BString::from) });
-        }
-        Kept { time: note.time, pid: note.pid, names: Arc::clone(before) }
-    }
-
-    fn note(&self) -> Note<'_> {
-        Note { time: self.time, host: self.names.host(), program: self.names.program(), pid: self.pid }
-    }
-}
-
-/// One log inside.
-#[derive(Default)]
-struct Lane {
-    codec: Option<Codec>,
-    /// Lines seen without knowing a format.
-    tries: u64,
-    buf: Vec<u8>,
-    /// Bytes at the start of `buf` that were used already: they are dropped many at a time.
-    used: usize,
-    /// Where line breaks stand in `buf` that end no line, each as a blank until its record is framed.
-    breaks: VecDeque<usize>,
-    held: VecDeque<Held>,
-    /// Where the first payload that is held begins in `buf`.
-    first: usize,
-    names: Arc<Names>,
-    /// Envelopes before this offset are known already.
-    from: u64,
-    /// Bytes of the payload at `from` to pass over.
-    skip: usize,
-    turn: u64,
-}
-
-impl Lane {
-    /// Keeps the line breaks behind `from` from the framer: they were escaped on the way here, so they end no line.
-    fn hide_breaks(&mut self, from: usize) {
-        let Some(codec) = &self.codec else { return };
-        let mut at = from;
-        while let Some(found) = self.buf.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-            let (lf, rest) = (at + found, at + found + 1);
-            if !codec.framer.continues(self.buf.get(rest..).unwrap_or_default())
-                && let Some(byte) = self.buf.get_mut(lf)
-            {
-                *byte = b' ';
-                self.breaks.push_back(lf);
-            }
-            at = rest;
-        }
-    }
-}
-
-/// A record with the line breaks that were kept from the framer, written so that they are seen to end no line where the format has a way to say
-/// so; `breaks` are offsets from the same place as `begin`.
-fn with_breaks<'a>(record: &'a [u8], begin: usize, breaks: &VecDeque<usize>, framer: &dyn Framer) -> Cow<'a, [u8]> {
-    let mut inside = breaks.iter().skip_while(|at| **at < begin).take_while(|at| **at < begin + record.len()).peekable();
-    if inside.peek().is_none() {
-        return Cow::Borrowed(record);
-    }
-    let line_break: &[u8] = if framer.continues(b"\t") { b"\n\t" } else { b"\n" };
-    let (mut whole, mut from) = (Vec::with_capacity(record.len() + 64), 0);
-    for at in inside {
-        whole.extend_from_slice(record.get(from..at - begin).unwrap_or_default());
-        whole.extend_from_slice(line_break);
-        from = at - begin + 1;
-    }
-    whole.extend_from_slice(record.get(from..).unwrap_or_default());
-    Cow::Owned(whole)
-}
 
 /// A record that came in numbered pieces, so far.
 struct Pieces {
@@ -717,74 +604,4 @@ impl Lanes {
         }
         Some(lanes)
     }
-}
-
-impl Lane {
-    /// Frames and decodes what is there; the number of bytes used.
-    fn flush(&mut self, more: More, forgeable: bool, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) -> usize {
-        let Some(codec) = self.codec.as_mut() else { return 0 };
-        let before = self.used;
-        while let Some(rest) = self.buf.get(self.used..).filter(|rest| !rest.is_empty()) {
-            let (frame, consumed, lost) = match codec.framer.next(rest, more) {
-                Framed::Record(frame) => (Some(frame), frame.consumed, false),
-                Framed::Skip { consumed, reason } => (None, consumed, reason == crate::framing::csv::LOST_START),
-                Framed::Incomplete => break,
-            };
-            let consumed = consumed.clamp(1, rest.len());
-            let begin = self.used + frame.map_or(0, |frame| frame.skip);
-            self.used += consumed;
-            let first = self.held.iter().find(|held| held.end > begin);
-            let last = self.held.iter().find(|held| held.end >= self.used).or(self.held.back());
-            if let (Some(first), Some(last)) = (first, last) {
-                let place = Place { offset: first.place.offset, end: last.place.end };
-                match frame {
-                    Some(frame) => {
-                        let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
-                        let record = with_breaks(record, begin, &self.breaks, &*codec.framer);
-                        codec.emit(place.offset, len(place), &record, frame, first.note.note(), forgeable, counts, sink);
-                    }
-                    None if lost => {
-                        let bytes = rest.get(..consumed).unwrap_or_default();
-                        deliver(counts, codec.format, place.offset, len(place), bytes, Ok(crate::framing::csv::LOST_START), sink);
-                    }
-                    None => {}
-                }
-            }
-            drop_used(&mut self.held, &mut self.first, self.used);
-        }
-        drop_used(&mut self.held, &mut self.first, self.used);
-        let used = self.used - before;
-        while self.breaks.front().is_some_and(|at| *at < self.used) {
-            self.breaks.pop_front();
-        }
-        if self.used == self.buf.len() {
-            self.buf.clear();
-            (self.used, self.first) = (0, 0);
-        } else if self.used >= WORTH && self.first >= self.buf.len() / 2 {
-            self.buf.drain(..self.first);
-            for held in &mut self.held {
-                held.end -= self.first;
-            }
-            for at in &mut self.breaks {
-                *at -= self.first;
-            }
-            (self.used, self.first) = (self.used - self.first, 0);
-        }
-        if self.buf.capacity() > 2 * MAX_RECORD && self.buf.is_empty() {
-            self.buf = Vec::new();
-        }
-        used
-    }
-}
-
-/// Forgets the envelopes of which everything is used. Part of the first payload may be used up; after a restart it comes again.
-fn drop_used(held: &mut VecDeque<Held>, first: &mut usize, used: usize) {
-    while let Some(done) = held.front().filter(|held| held.end <= used) {
-        *first = done.end;
-        held.pop_front();
-    }
-}
-
-fn len(place: Place) -> u32 {
-    u32::try_from(place.end.saturating_sub(place.offset)).unwrap_or(u32::MAX)
 }
