@@ -74,11 +74,13 @@ fn forged(random: &mut Random, log: &Log, step: usize) -> String {
         record = record.replace(HONEST, VICTIM).replace(HOME, ELSEWHERE);
     }
     let [before, number, after] = log.secret;
-    if !number.is_empty() {
+    // Who knows it can begin his name with what looks like a record of his own; a plain name is seen through.
+    let plain = log.format == "postgres-stderr" && random.below(2) == 0;
+    if !number.is_empty() && !plain {
         record = record.replace(&log.secret.concat(), &format!("{before}{}{after}", 100 + random.below(60_000)));
     }
     let record = record.trim_end_matches('\n');
-    match random.below(4) {
+    match random.below(if plain { 3 } else { 4 }) {
         0 => format!("{}\n{record}", random.pick(&["x", "", "x;", "x'", "x\"", "x)", "x›", "*/"])),
         1 => format!("x\n{record}\n\tand more"),
         2 => format!("x\n{record}\n{record}\n"),

@@ -8,6 +8,8 @@
 //!   one record with it ([`HOSTILE_NAME`]).
 //! - A line that begins like a prefix and lacks its end, and one that ends like a prefix and lacks its beginning, are the two ends of such a
 //!   name: all between them is forged ([`FORGED`]).
+//! - The server writes the name again before each further line of the entry (DETAIL): as far as the lines behind two torn heads that are alike are
+//!   alike too, they are that name.
 //! - Whatever else stands within reach of these, or before a failed login that does not repeat its user, may be forged ([`NEARBY`]): the
 //!   decoder believes it only for sessions that it knew before.
 
@@ -86,6 +88,9 @@ const MEMORY: usize = 8 * NAME;
 /// Names remembered.
 const NAMES: usize = 16;
 
+/// Torn heads remembered: as many as fit into a name.
+const HEADS: usize = 512;
+
 /// What a restart needs besides the bytes that are not consumed yet.
 #[derive(Serialize, Deserialize)]
 struct Saved<T> {
@@ -111,6 +116,10 @@ pub struct Stderr {
     scanned: usize,
     /// Names with line ends that failed logins have shown, newest last.
     names: VecDeque<Name>,
+    /// Where the last torn heads among `lines` begin.
+    torn: VecDeque<usize>,
+    /// Where the line begins that the next one repeats, if both are of one name.
+    twin: Option<usize>,
     /// Bytes for which evidence before the buffer still casts doubt.
     doubt: usize,
     /// Evidence was found since the lines were last judged.
@@ -130,6 +139,8 @@ impl Stderr {
             gone: 0,
             scanned: 0,
             names: VecDeque::new(),
+            torn: VecDeque::new(),
+            twin: None,
             doubt: 0,
             unjudged: false,
             passing: false,
@@ -183,11 +194,13 @@ impl Stderr {
                 };
             self.unjudged |= sign || weak;
             if self.lines.is_empty() {
-                self.gone = 0;
+                (self.gone, self.twin) = (0, None);
+                self.torn.clear();
             }
             let (start, end, next_line) = (self.scanned + self.gone, end + self.gone, next + self.gone);
             self.lines.push_back(Line { start, end, next: next_line, shape, pid, suspect: None, sign: sign || weak, weak });
             self.scanned = next;
+            self.repeat(buf, shape);
             if !self.names.is_empty() {
                 self.join(buf, self.lines.len() - 1);
             }
@@ -239,6 +252,43 @@ impl Stderr {
             found = next;
         }
         true
+    }
+
+    /// The line that begins there, and where it stands.
+    fn line_at(&self, start: usize) -> Option<(usize, Line)> {
+        let at = self.lines.partition_point(|line| line.start < start);
+        self.lines.get(at).filter(|line| line.start == start).map(|line| (at, *line))
+    }
+
+    /// Compares the last line with that of a name which the server wrote before, where both names begin with the same torn head.
+    fn repeat(&mut self, buf: &[u8], shape: Shape) {
+        let Some(last) = self.lines.back().copied() else { return };
+        let text = self.shown(buf, last.start, last.end);
+        let twin = self.twin.take().and_then(|start| self.line_at(start));
+        if let Some((twin, other)) = twin.filter(|(_, other)| other.start < last.start) {
+            let known = self.shown(buf, other.start, other.end);
+            let alike = known.iter().zip(text).take_while(|(a, b)| a == b).count();
+            // The last line of the name goes on with the rest of the prefix, and another word.
+            if alike > 0 || known.len() == text.len() {
+                self.twin = (known == text).then_some(other.next);
+                for at in [twin, self.lines.len() - 1] {
+                    if let Some(line) = self.lines.get_mut(at).filter(|line| line.suspect != Some(HOSTILE_NAME)) {
+                        line.suspect = Some(FORGED);
+                    }
+                }
+            }
+        }
+        if shape == Shape::Torn && self.twin.is_none() {
+            let front = self.lines.front().map_or(0, |line| line.start);
+            self.torn.retain(|start| *start >= front);
+            let head = self.shown(buf, last.start, last.end);
+            let mut before = self.torn.iter().rev().filter_map(|start| self.line_at(*start));
+            self.twin = before.find(|(_, line)| self.shown(buf, line.start, line.end) == head).map(|(_, line)| line.next);
+            if self.torn.len() == HEADS {
+                self.torn.pop_front();
+            }
+            self.torn.push_back(last.start);
+        }
     }
 
     /// The bytes between two offsets of lines.
