@@ -3,10 +3,9 @@
 //!
 //! CPU time, not elapsed time, so a busy machine matters little; the best of a few rounds. `TOKENWATCH_BENCH_MB` sets the size (default 20).
 //!
-//! 2026-11-30, two shared virtual cores in use by others, without link-time optimisation, `wc -l` at 9.3 GB/s (it swings between 8.2 and 9.4, and
-//! all ratios with it); the slowest sample of a format that is over the goal: PostgreSQL's stderr 95 x (hostile names; others 60 to 84 x), CloudWatch 87 x,
-//! Vector 74 x, syslog and relays 73 x, MariaDB's audit log 72 x, Cassandra 71 x, MySQL's general log 68 x and slow log 66 x, Filebeat 67 x, Redis MONITOR
-//! 63 x, Docker 60 x. All others are under it.
+//! 2026-11-30, two virtual cores, without link-time optimisation, `wc -l` at 8.9 GB/s; the slowest sample of a format that is over the goal: PostgreSQL's
+//! stderr 148 x (hostile names; others 60 to 85 x), CloudWatch 90 x, Vector 77 x, relays 73 x, Filebeat, MySQL's general and slow log, MariaDB's audit log,
+//! Cassandra and syslog 68 x, Redis MONITOR 64 x. All others are under it.
 
 use std::collections::BTreeMap;
 use std::fs;
