@@ -120,3 +120,31 @@ pub struct Observation {
     pub forgeable: bool,
     pub at: Evidence,
 }
+
+impl Observation {
+    /// A successful query of a token, with nothing known beside it.
+    pub fn bare(token: TokenId, time: Time, at: Evidence) -> Self {
+        Observation {
+            token,
+            time,
+            kind: Kind::Query,
+            operation: Operation::Select,
+            outcome: Outcome::Success,
+            acting: true,
+            network: None,
+            client: None,
+            database: None,
+            shape: None,
+            skeleton: None,
+            catalog: false,
+            sensitive: false,
+            scopes: SmallVec::new(),
+            violations: Violations::default(),
+            rules: SmallVec::new(),
+            principal: None,
+            rows: None,
+            forgeable: false,
+            at,
+        }
+    }
+}

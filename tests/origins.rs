@@ -19,9 +19,9 @@ use tokenwatch::baseline::unit::{Feature, Unit};
 use tokenwatch::detect::concurrent::CONCURRENT_USE;
 use tokenwatch::detect::network::NEW_NETWORK;
 use tokenwatch::detect::{Case, Fact, Finding, Mode, Settings, Travel};
-use tokenwatch::event::{Kind, Operation, Outcome, Time};
+use tokenwatch::event::Time;
 use tokenwatch::identity::origin::Origins;
-use tokenwatch::observation::{Evidence, Network, Observation, Violations};
+use tokenwatch::observation::{Evidence, Network, Observation};
 use tokenwatch::position::Partition;
 use tokenwatch::token::TokenId;
 
@@ -49,26 +49,8 @@ fn settings(files: &[&str]) -> Settings {
 fn seen(address: &str, time: i64) -> Observation {
     let partition = Arc::new(Partition { source: "s".into(), key: "k".into(), label: "l".into() });
     Observation {
-        token: TokenId::of(b"billing"),
-        time: Time(time),
-        kind: Kind::Query,
-        operation: Operation::Select,
-        outcome: Outcome::Success,
-        acting: true,
         network: Some(Network::Ip(address.parse::<IpAddr>().expect("an address"))),
-        client: None,
-        database: None,
-        shape: None,
-        skeleton: None,
-        catalog: false,
-        sensitive: false,
-        scopes: Default::default(),
-        violations: Violations::default(),
-        rules: Default::default(),
-        principal: None,
-        rows: None,
-        forgeable: false,
-        at: Evidence { partition, offset: 0, len: 1 },
+        ..Observation::bare(TokenId::of(b"billing"), Time(time), Evidence { partition, offset: 0, len: 1 })
     }
 }
 

@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::detect::Mode;
-    use crate::event::{Kind, Operation, Outcome};
+    use crate::event::Operation;
     use crate::observation::{Evidence, Observation, Scope};
     use crate::position::Partition;
     use crate::token::{TokenId, WordId};
@@ -173,26 +173,9 @@ mod tests {
             first_seen: Time(0),
             weighed: None,
             seen: Observation {
-                token,
-                time: Time(20_000 * Time::DAY),
-                kind: Kind::Query,
-                operation: Operation::Select,
-                outcome: Outcome::Success,
-                acting: true,
                 network: Some(Network::Ip(address.parse().unwrap())),
-                client: None,
-                database: None,
-                shape: None,
-                skeleton: None,
-                catalog: false,
-                sensitive: false,
                 scopes: objects.iter().map(scope).collect(),
-                violations: Violations::default(),
-                rules: Default::default(),
-                principal: None,
-                rows: None,
-                forgeable: false,
-                at: Evidence { partition, offset: 0, len: 1 },
+                ..Observation::bare(token, Time(20_000 * Time::DAY), Evidence { partition, offset: 0, len: 1 })
             },
         }
     }

@@ -166,6 +166,7 @@ fn report(summary: &Summary) {
         summary.records as f64 / seconds
     );
     if summary.suppressed > 0 {
-        eprintln!("{} findings are covered by [[suppression]] and were not alerted", summary.suppressed);
+        let (found, were) = if summary.suppressed == 1 { ("finding is", "was") } else { ("findings are", "were") };
+        eprintln!("{} {found} covered by [[suppression]] and {were} not alerted", summary.suppressed);
     }
 }

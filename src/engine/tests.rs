@@ -6,7 +6,7 @@ use super::Engine;
 use crate::baseline::unit::Feature as F;
 use crate::detect::Settings;
 use crate::event::{Kind, Operation, Outcome, Time};
-use crate::observation::{Evidence, Network, Observation, Scope, Violations};
+use crate::observation::{Evidence, Network, Observation, Scope};
 use crate::position::Partition;
 use crate::token::{TokenId, WordId};
 
@@ -28,26 +28,13 @@ fn scopes(operation: Operation, objects: &[&str]) -> smallvec::SmallVec<[Scope; 
 fn ordinary(day: i64) -> Observation {
     let partition = Arc::new(Partition { source: "s".into(), key: "k".into(), label: "l".into() });
     Observation {
-        token: TokenId::of(b"billing"),
-        time: Time(day * Time::DAY + 9 * Time::HOUR),
-        kind: Kind::Query,
-        operation: Operation::Select,
-        outcome: Outcome::Success,
-        acting: true,
         network: network("10.1.0.5"),
         client: word("app"),
-        database: None,
         shape: word("select total from invoices where id = ?"),
         skeleton: word("select _ from _ where _ = ?"),
-        catalog: false,
-        sensitive: false,
         scopes: scopes(Operation::Select, &["public.invoices"]),
-        violations: Violations::default(),
-        rules: Default::default(),
-        principal: None,
         rows: Some(1_000),
-        forgeable: false,
-        at: Evidence { partition, offset: 0, len: 1 },
+        ..Observation::bare(TokenId::of(b"billing"), Time(day * Time::DAY + 9 * Time::HOUR), Evidence { partition, offset: 0, len: 1 })
     }
 }
 

@@ -15,26 +15,8 @@ use crate::token::WordId;
 fn seen(day: i64, address: &str, offset: u64) -> Observation {
     let partition = Arc::new(Partition { source: "s".into(), key: "k".into(), label: "l".into() });
     Observation {
-        token: TokenId::of(b"billing"),
-        time: Time(day * Time::DAY),
-        kind: Kind::Query,
-        operation: Operation::Select,
-        outcome: Outcome::Success,
-        acting: true,
         network: Some(Network::Ip(address.parse().unwrap())),
-        client: None,
-        database: None,
-        shape: None,
-        skeleton: None,
-        catalog: false,
-        sensitive: false,
-        scopes: Default::default(),
-        violations: Violations::default(),
-        rules: Default::default(),
-        principal: None,
-        rows: None,
-        forgeable: false,
-        at: Evidence { partition, offset, len: 1 },
+        ..Observation::bare(TokenId::of(b"billing"), Time(day * Time::DAY), Evidence { partition, offset, len: 1 })
     }
 }
 
