@@ -102,6 +102,7 @@ fn observation(token: u64, day: i64, round: u64, partition: &Arc<Partition>) -> 
         sensitive: false,
         scopes: smallvec![Scope { operation: Operation::Select, object }],
         violations: Violations::default(),
+        kept: Violations::default(),
         rules: smallvec![],
         principal: None,
         rows: None,

@@ -4,8 +4,9 @@
 //! same findings and the same records, bit for bit, wherever they were cut into batches.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashTable;
 
 use crate::baseline::fleet::Fleet;
 use crate::baseline::network::prefix_of;
@@ -19,17 +20,15 @@ use crate::token::TokenId;
 
 pub mod trial;
 
-/// Map from token to its place in the slab; a fixed seed, since the ids are hashes already.
-type Index = HashMap<TokenId, u32, foldhash::fast::FixedState>;
-
-/// A unit whose likelihood ratio is above 100 teaches nothing for a week, alerted or not.
-const QUARANTINE: f32 = 4.6;
+/// A unit whose likelihood ratio is above 5 teaches nothing for a week, alerted or not.
+const QUARANTINE: f32 = 1.6;
 
 /// The baselines and the detectors that judge by them.
 pub struct Engine {
     settings: Arc<Settings>,
     fleet: Fleet,
-    index: Index,
+    /// Places in the slab, by [`hash`]; the ids themselves stand there only.
+    index: HashTable<u32>,
     slab: Vec<(TokenId, Baseline)>,
     dirty: Vec<bool>,
     dirty_list: Vec<u32>,
@@ -41,7 +40,7 @@ impl Engine {
         Engine {
             settings,
             fleet: Fleet::default(),
-            index: Index::default(),
+            index: HashTable::new(),
             slab: Vec::new(),
             dirty: Vec::new(),
             dirty_list: Vec::new(),
@@ -57,7 +56,7 @@ impl Engine {
     /// Puts a stored baseline back.
     pub fn load(&mut self, token: TokenId, baseline: Baseline) {
         baseline.popularise(&mut self.fleet);
-        match self.index.get(&token).and_then(|at| self.slab.get_mut(*at as usize)) {
+        match self.place(token).and_then(|at| self.slab.get_mut(at as usize)) {
             Some(entry) => entry.1 = baseline,
             None => {
                 self.insert(token, baseline);
@@ -92,13 +91,13 @@ impl Engine {
     }
 
     pub fn get(&self, token: TokenId) -> Option<&Baseline> {
-        let at = *self.index.get(&token)?;
+        let at = self.place(token)?;
         self.slab.get(at as usize).map(|(_, baseline)| baseline)
     }
 
     /// Changes a token's baseline by hand; `false` where there is none. What it does not tell the fleet is counted again at the next start.
     pub fn amend(&mut self, token: TokenId, change: &mut dyn FnMut(&mut Baseline, &mut Fleet)) -> bool {
-        let Some(at) = self.index.get(&token).copied() else { return false };
+        let Some(at) = self.place(token) else { return false };
         let Some((_, baseline)) = self.slab.get_mut(at as usize) else { return false };
         change(baseline, &mut self.fleet);
         self.mark(at);
@@ -118,9 +117,9 @@ impl Engine {
     }
 
     fn observe(&mut self, seen: &Observation, out: &mut Vec<Finding>) {
-        let known = match self.index.get(&seen.token) {
+        let known = match self.place(seen.token) {
             None if seen.acting => Some(self.insert(seen.token, Baseline::new(seen.time))),
-            known => known.copied(),
+            known => known,
         };
         let settings = &*self.settings;
         let mut quarantine = false;
@@ -172,6 +171,11 @@ impl Engine {
         self.mark(at);
     }
 
+    /// Where the token stands in the slab.
+    fn place(&self, token: TokenId) -> Option<u32> {
+        self.index.find(hash(token), |at| self.slab.get(*at as usize).is_some_and(|(own, _)| *own == token)).copied()
+    }
+
     fn mark(&mut self, at: u32) {
         if let Some(dirty) = self.dirty.get_mut(at as usize)
             && !*dirty
@@ -184,8 +188,9 @@ impl Engine {
     fn insert(&mut self, token: TokenId, baseline: Baseline) -> u32 {
         // 2^32 baselines would be terabytes; memory ends long before the index does.
         let at = u32::try_from(self.slab.len()).unwrap_or(u32::MAX);
-        self.index.insert(token, at);
         self.slab.push((token, baseline));
+        let slab = &self.slab;
+        self.index.insert_unique(hash(token), at, |at| slab.get(*at as usize).map_or(0, |(token, _)| hash(*token)));
         self.dirty.push(false);
         at
     }
@@ -221,6 +226,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Ids are hashes already.
+fn hash(token: TokenId) -> u64 {
+    token.0 as u64
 }
 
 #[cfg(test)]

@@ -111,6 +111,8 @@ pub struct Observation {
     pub sensitive: bool,
     pub scopes: SmallVec<[Scope; 2]>,
     pub violations: Violations,
+    /// Declared limits that it keeps: its owner says that this is how the token is used.
+    pub kept: Violations,
     /// Conditions of rules that hold on this event; of one rule the later steps first, so that no event is two steps at once.
     pub rules: SmallVec<[Hit; 4]>,
     /// The account name that the log gives, where a rule counts names. Of a failed login it may be anything.
@@ -140,6 +142,7 @@ impl Observation {
             sensitive: false,
             scopes: SmallVec::new(),
             violations: Violations::default(),
+            kept: Violations::default(),
             rules: SmallVec::new(),
             principal: None,
             rows: None,

@@ -246,6 +246,7 @@ impl Attributor {
         let scopes: SmallVec<[Scope; 2]> =
             meaning.scopes.iter().map(|(operation, object, _)| Scope { operation: *operation, object: *object }).collect();
         let violations = self.violations(who.entry, event, acting, &meaning, &scopes);
+        let kept = who.entry.and_then(|at| self.inventory.get(at)).map_or_else(Violations::default, |entry| policy::kept(entry, violations));
         let rules = self.rules_of(event, &meaning, &scopes);
         Some(Observation {
             token: who.token,
@@ -263,6 +264,7 @@ impl Attributor {
             sensitive: meaning.scopes.iter().any(|(_, _, name)| sensitive(name.text(meaning.shape.as_deref()))),
             scopes,
             violations,
+            kept,
             principal: event.principal.filter(|_| rules.iter().any(|hit| self.rules.counts_names(*hit))).map(|p| name_of(p.name)),
             rules,
             rows: event.rows,

@@ -5,7 +5,7 @@
 //! PostgreSQL's csvlog, and runs the whole pipeline over it. Options: `--tokens N`, `--days N`, `--budgets 1,3,10`, `--inventory` (the networks
 //! and schemas of every second token are declared), `--attacks SHARE` (of the tokens; 0 for none), `--no-drip` (bursts without the drip
 //! that was to make them usual), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and the attacks on standard error),
-//! `--explain` (levels and score of each attack's days, on standard error), `--scores FILE` (levels, odds and score of every token-day).
+//! `--explain` (levels and score of each attack's days, on standard error), `--scores FILE` (levels of every token-day and of its strangest unit, odds and score).
 //!
 //! An attack counts as found where an alert about its token comes at one of its events or at most ten minutes later. Everything else
 //! that is alerted is false. Tune on seeds 1 to 5, report others.
@@ -24,7 +24,7 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenwatch::baseline::unit::Most;
+use tokenwatch::baseline::unit::{FEATURES, Most};
 use tokenwatch::config::Config;
 use tokenwatch::detect::DETECTORS;
 use tokenwatch::detect::rule::RuleSet;
@@ -236,7 +236,8 @@ fn write_scores(company: &Company, day: i64, judge: &Judge, out: &mut dyn Write)
         let odds: Vec<f32> = baseline.odds(judge.engine().fleet()).iter().flatten().map(|q| *q as f32).collect();
         let (class, score, hours) = (token.class.name(), score.unwrap_or(-9.0), baseline.hours.iter().filter(|days| **days > 0).count());
         let (number, active) = (token.number, baseline.active_days);
-        let line = format!("{day},{class},{what},{score:.3},{alerted},{number},{active},{levels:?};{hours};{odds:?}");
+        let strangest = baseline.units.strangest().map_or([0; FEATURES], |unit| unit.levels);
+        let line = format!("{day},{class},{what},{score:.3},{alerted},{number},{active},{levels:?};{strangest:?};{hours};{odds:?}");
         writeln!(out, "{line}").unwrap_or_else(|e| panic!("--scores: {e}"));
     }
 }

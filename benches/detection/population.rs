@@ -121,12 +121,16 @@ fn v4(a: usize, b: usize, c: usize, d: usize) -> IpAddr {
 
 /// A public address of a private line.
 pub fn residential(dice: &mut Dice) -> IpAddr {
-    v4(*dice.pick(&[81, 84, 91, 93]), 10 + dice.below(200), dice.below(256), 1 + dice.below(254))
+    // Of carriers that connect homes: Deutsche Telekom, Orange, Comcast, BT.
+    let (first, from, blocks) = *dice.pick(&[(84, 128, 64), (93, 192, 64), (90, 0, 128), (73, 0, 200), (86, 128, 48)]);
+    v4(first, from + dice.below(blocks), dice.below(256), 1 + dice.below(254))
 }
 
 /// A public address in a data centre.
 pub fn hosting(dice: &mut Dice) -> IpAddr {
-    v4(*dice.pick(&[45, 185, 193, 146]), 10 + dice.below(200), dice.below(256), 1 + dice.below(254))
+    // DigitalOcean, Hetzner, OVH, Vultr, Linode, M247, and four that hardly any list knows.
+    let (first, second) = *dice.pick(&[(134, 209), (167, 99), (95, 216), (159, 69), (51, 38), (45, 76), (172, 104), (146, 70), (185, 61), (193, 29), (45, 139), (194, 26)]);
+    v4(first, second, dice.below(256), 1 + dice.below(254))
 }
 
 /// An address of the clouds in which build machines live.

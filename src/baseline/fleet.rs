@@ -29,24 +29,22 @@ const HAZARD: [[f64; 4]; FEATURES] = [
     [0.02, 0.008, 0.004, 0.002],
 ];
 
-/// First active day of each bin of ages.
-const AGES: [u16; 8] = [1, 2, 3, 5, 9, 16, 30, u16::MAX];
+/// First active day of each bin of ages: few bins, so that each of them is soon filled by a fleet of some hundred tokens.
+const AGES: [u16; 3] = [1, 5, u16::MAX];
 /// Ages by schedules.
-const BINS: usize = 21;
+const BINS: usize = 6;
 
 /// Thresholds (ln c) at budgets of 1, 3 and 10 false alerts per 1000 token-days.
-const THRESHOLDS: [(f64, f64); 4] = [(0.3, 5.5), (1.0, 4.5), (3.0, 3.0), (10.0, 1.8)];
+const THRESHOLDS: [(f64, f64); 4] = [(0.3, 2.6), (1.0, 1.8), (3.0, 0.9), (10.0, 0.0)];
 
 /// Closed days whose scores set the threshold.
 const DAYS: usize = 21;
-/// Share of the days that the tail is fitted to: as few as there are enough of, for real tails are lighter than exponential ones.
-const TAIL: (f64, f64) = (0.01, 0.03);
-/// Token-days that are enough of a tail.
-const ENOUGH: f64 = 80.0;
-/// Mean excess of the tail over its begin, in nats, where little of it is seen, and its bounds: where the likelihood ratio keeps what it
-/// promises, it is near 1.
-const EXCESS: f64 = 1.1;
-const EXCESSES: (f64, f64) = (0.6, 1.4);
+/// Share of the days that the tail is fitted to: so many that attacks which are not found are the smaller part of them.
+const TAIL: f64 = 0.05;
+/// Mean excess of the tail over its begin, in nats, where little of it is seen, and its bounds. Made-up populations show 0.8 to 0.9, and attacks which
+/// are not found make it look longer.
+const EXCESS: f64 = 0.85;
+const EXCESSES: (f64, f64) = (0.65, 1.0);
 /// Scores are counted in bins of a quarter nat from -8 up.
 const SCORES: usize = 128;
 const LOWEST: f64 = -8.0;
@@ -282,8 +280,6 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
     let alerted: u64 = ring.iter().map(|day| u64::from(day.alerted)).sum();
     let harmless = (alerted as f64).min(a * quiet as f64);
     let days = quiet as f64 + harmless;
-    // Far enough from the threshold that what is alerted is the smaller part.
-    let tail = (ENOUGH / days).clamp((5.0 * a).clamp(TAIL.0, TAIL.1), TAIL.1);
     let cut = ring.iter().filter(|day| !day.counts.is_empty()).map(|day| day.threshold).reduce(f64::min)?;
     let lower = |at: usize| LOWEST + at as f64 * STEP;
     let (mut above, mut seen, mut sum) = (harmless, 0.0, 0.0);
@@ -291,7 +287,7 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
         let count = *count as f64;
         above += count;
         // Within the last bin in proportion.
-        let beyond = above - tail * days;
+        let beyond = above - TAIL * days;
         let share = if beyond >= 0.0 { (1.0 - beyond / count.max(1.0)).max(0.0) } else { 1.0 };
         let middle = lower(at) + STEP * (1.0 - share / 2.0);
         if middle < cut {
@@ -302,7 +298,7 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
             let quantile = lower(at) + STEP * (1.0 - share);
             let weight = if seen < 1.0 { 0.0 } else { ((cut - quantile - 1.0) / 2.0).clamp(0.0, 1.0) };
             let excess = EXCESS + weight * (uncut(sum / seen.max(1.0) - quantile, cut - quantile) - EXCESS);
-            return Some(Fit { threshold: quantile + excess * libm::log(tail / a), days });
+            return Some(Fit { threshold: quantile + excess * libm::log(TAIL / a), days });
         }
     }
     None

@@ -118,6 +118,11 @@ impl Units {
         most
     }
 
+    /// The unit with the highest score, where one has any.
+    pub fn strangest(&self) -> Option<&Unit> {
+        self.0.iter().filter(|unit| unit.score.is_some()).max_by(|a, b| a.score.unwrap_or(f32::MIN).total_cmp(&b.score.unwrap_or(f32::MIN)))
+    }
+
     pub fn clear(&mut self) {
         // Not only emptied: most tokens need no room for a second unit tomorrow.
         self.0 = SmallVec::new();

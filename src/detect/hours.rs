@@ -3,6 +3,7 @@
 use super::{Case, Detector, Fact, Finding};
 use crate::baseline::Baseline;
 use crate::baseline::unit::Unit;
+use crate::observation::Violations;
 use crate::severity::Severity;
 
 pub const UNUSUAL_HOUR: Detector =
@@ -23,6 +24,9 @@ pub(super) fn usual(baseline: &Baseline) -> u32 {
 }
 
 fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
+    if case.seen.kept.contains(Violations::HOURS) {
+        return 0;
+    }
     let usual = usual(case.baseline);
     if case.baseline.active_days < LEAST_DAYS || usual == 0 || usual.count_ones() > MOST_USUAL_HOURS {
         return 0;

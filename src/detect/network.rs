@@ -8,7 +8,7 @@ use crate::baseline::fleet::Thing;
 use crate::baseline::network::{Prefix, is_internal, key, prefix_of};
 use crate::baseline::unit::{Feature, Unit};
 use crate::identity::origin::{Origin, Origins};
-use crate::observation::Network;
+use crate::observation::{Network, Violations};
 use crate::severity::Severity;
 
 pub const NEW_NETWORK: Detector =
@@ -30,6 +30,10 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
         return u8::from(!case.baseline.addresses.known(key(network), day));
     }
     let judged_before = std::mem::replace(&mut unit.new_network, true) && unit.is_of(prefix, case.seen.client);
+    // Its owner has said that it comes from there.
+    if case.seen.kept.contains(Violations::NETWORK) {
+        return 1;
+    }
     // Another tunnel's end on the database's own machine: those do not move.
     if matches!(network, Network::Ip(ip) if ip.is_loopback()) {
         return 4;
@@ -42,7 +46,7 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
         return 4;
     }
     // Looking up where the token came from before, at every event of a busy day, would cost more than all the rest.
-    if judged_before && !case.settings.origins.is_empty() {
+    if judged_before {
         return unit.levels.get(Feature::Network as usize).copied().unwrap_or_default();
     }
     public(case, network, before())
@@ -50,11 +54,8 @@ fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
 
 /// The level of a public network, for a token that was used from these before. Where the autonomous systems of both are known, they tell
 /// what is near; the same country alone is not: a thief may live anywhere.
-fn public(case: &Case<'_>, network: Network, mut before: impl Iterator<Item = Prefix>) -> u8 {
+fn public(case: &Case<'_>, network: Network, before: impl Iterator<Item = Prefix>) -> u8 {
     let (origins, prefix) = (&case.settings.origins, prefix_of(network));
-    if origins.is_empty() {
-        return if before.any(|known| near(known, prefix)) { 2 } else { 3 };
-    }
     let here = origin(origins, network);
     let mut rented = false;
     for known in before {

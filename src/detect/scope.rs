@@ -6,6 +6,7 @@ use crate::baseline::unit::{Feature, Unit};
 use crate::baseline::usual::Entry;
 use crate::baseline::{Class, class_of, scope_key, scope_object, scope_operation, short_scope};
 use crate::event::{Kind, Operation, Outcome};
+use crate::observation::Violations;
 use crate::severity::Severity;
 
 pub const NEW_SCOPE: Detector =
@@ -27,6 +28,7 @@ fn new_scope(case: &Case<'_>, unit: &mut Unit) -> u8 {
         return 0;
     }
     let known = &case.baseline.scopes;
+    let declared = case.seen.kept.contains(Violations::SCOPE) && !case.seen.catalog;
     for scope in &case.seen.scopes {
         let key = scope_key(*scope);
         if case.met(known, key) {
@@ -42,6 +44,8 @@ fn new_scope(case: &Case<'_>, unit: &mut Unit) -> u8 {
         unit.new_scopes += match scope.operation {
             // Whatever is created is new to everybody.
             Operation::Create => weight / 4.0,
+            // Its owner has said that it may come to this.
+            _ if declared => weight / 4.0,
             _ if object_known => weight / 3.0,
             _ => weight,
         };

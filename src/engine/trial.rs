@@ -112,6 +112,7 @@ fn observe(rule: &Rule, event: &ExampleEvent) -> Observation {
         sensitive: false,
         scopes: scopes.iter().map(|(operation, object)| Scope { operation: *operation, object: word(object) }).collect::<SmallVec<_>>(),
         violations: Violations::default(),
+        kept: Violations::default(),
         rules: rule.hits(0, &facts),
         principal: Some(word(&event.token)),
         rows: None,

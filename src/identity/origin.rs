@@ -1,5 +1,5 @@
 //! Where an address comes from: the autonomous system, the country and the place, as far as the operator's MMDB files say (`origin/file.rs` reads
-//! them, `origin/record.rs` understands their layouts, `origin/hosting.rs` knows who rents out addresses to anybody).
+//! them, `origin/record.rs` understands their layouts). Who rents out addresses to anybody, `origin/hosting.rs` knows without them.
 //!
 //! Nothing of it is remembered in a baseline: the origin of a network that a token used before is looked up again when a new one has to be judged. So
 //! new files take effect at once, and a baseline does not grow.
@@ -118,12 +118,18 @@ impl fmt::Display for Location {
 type Asked = Option<(IpAddr, Arc<Origin>)>;
 
 /// The files of one configuration, in memory.
-#[derive(Default)]
 pub struct Origins {
     files: Vec<File>,
     nothing: Arc<Origin>,
     /// By address; the later of two that meet in one place stays.
     at_hand: Mutex<Vec<Asked>>,
+}
+
+/// Without files: what is hosting is known of some networks.
+impl Default for Origins {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
 }
 
 impl fmt::Debug for Origins {
@@ -157,8 +163,7 @@ impl Origins {
     }
 
     fn of(files: Vec<File>) -> Self {
-        let at_hand = if files.is_empty() { Vec::new() } else { vec![None; AT_HAND] };
-        Origins { files, nothing: Arc::default(), at_hand: Mutex::new(at_hand) }
+        Origins { files, nothing: Arc::default(), at_hand: Mutex::new(vec![None; AT_HAND]) }
     }
 
     /// Looks through all files from end to end: for those who rely on them for long, as it takes a second for each 30 MB or so.
@@ -170,7 +175,7 @@ impl Origins {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// There are no files, so nothing is known of any address.
+    /// There are no files: hardly anything is known of any address.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
@@ -189,9 +194,6 @@ impl Origins {
 
     /// Where the address comes from. Of two files that know, the one named first is believed.
     pub fn origin(&self, ip: IpAddr) -> Arc<Origin> {
-        if self.files.is_empty() {
-            return self.nothing.clone();
-        }
         let ip = ip.to_canonical();
         let place = place_of(ip);
         let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +206,7 @@ impl Origins {
         for file in &self.files {
             file.complete(ip, &mut origin);
         }
-        origin.hosting |= origin.asn.is_some_and(hosting::is_known);
+        origin.hosting |= origin.asn.map_or_else(|| hosting::holds(ip), hosting::is_known);
         let origin = if origin == *self.nothing { self.nothing.clone() } else { Arc::new(origin) };
         if let Some(slot) = at_hand.get_mut(place) {
             *slot = Some((ip, origin.clone()));
