@@ -292,8 +292,13 @@ impl Piece {
     fn plain(&self, text: &[u8]) -> Option<usize> {
         match self {
             Piece::Literal(literal) => {
-                // They are short: a byte after the other is faster than a call.
-                (text.len() >= literal.len() && text.iter().zip(literal).all(|(a, b)| a == b)).then_some(literal.len())
+                // Most have one byte or two.
+                let here = match literal.as_slice() {
+                    [one] => text.first() == Some(one),
+                    [one, two] => text.first_chunk::<2>() == Some(&[*one, *two]),
+                    literal => text.first() == literal.first() && text.starts_with(literal),
+                };
+                here.then_some(literal.len())
             }
             Piece::Pad => Some(blanks(text)),
             Piece::Field(_, form) => fixed(*form, text),
