@@ -265,6 +265,12 @@ fn fraction(text: &[u8]) -> Result<(i64, usize), NotATime> {
 /// The zone at the start of `text`, with its leading blank among the bytes used. Empty where there is none.
 #[inline]
 fn zone_text(text: &[u8]) -> (&[u8], usize) {
+    // Most logs are in UTC.
+    if let [b' ', zone @ .., b' ' | b']'] = text.get(..5).unwrap_or_default()
+        && zone == b"UTC"
+    {
+        return (b"UTC", 4);
+    }
     let (blank, body) = match text {
         [b' ', rest @ ..] => (1, rest),
         _ => (0, text),

@@ -515,8 +515,17 @@ impl<'a> Fields<'a> {
 
 /// `LOG:  ` and the like at the start of `text`, in any language, and where the message after it begins.
 fn word(text: &[u8]) -> Option<(Word, usize)> {
-    if let [b'L', b'O', b'G', b':', rest @ ..] = text {
-        return Some((Word::Primary(Severity::Log), 4 + usize::from(rest.starts_with(b" ")) + usize::from(rest.starts_with(b"  "))));
+    let frequent = match text {
+        [b'L', b'O', b'G', b':', rest @ ..] => Some((Word::Primary(Severity::Log), rest)),
+        [b'E', b'R', b'R', b'O', b'R', b':', rest @ ..] => Some((Word::Primary(Severity::Error), rest)),
+        [b'F', b'A', b'T', b'A', b'L', b':', rest @ ..] => Some((Word::Primary(Severity::Fatal), rest)),
+        [b'D', b'E', b'T', b'A', b'I', b'L', b':', rest @ ..] => Some((Word::Secondary(Label::Detail), rest)),
+        [b'S', b'T', b'A', b'T', b'E', b'M', b'E', b'N', b'T', b':', rest @ ..] => Some((Word::Secondary(Label::Statement), rest)),
+        _ => None,
+    };
+    if let Some((word, rest)) = frequent {
+        let blanks = usize::from(rest.starts_with(b" ")) + usize::from(rest.starts_with(b"  "));
+        return Some((word, text.len() - rest.len() + blanks));
     }
     // No such word begins with a small letter; most of what is asked for does.
     if text.first().is_some_and(|b| !b.is_ascii_uppercase() && b.is_ascii()) {
