@@ -3,9 +3,11 @@
 //!
 //! CPU time, not elapsed time, so a busy machine matters little; the best of a few rounds. `TOKENWATCH_BENCH_MB` sets the size (default 20).
 //!
-//! 2026-11-30, two virtual cores, without link-time optimisation, `wc -l` at 8.9 GB/s; the slowest sample of a format that is over the goal: PostgreSQL's
-//! stderr 148 x (hostile names; others 60 to 85 x), CloudWatch 90 x, Vector 77 x, relays 73 x, Filebeat, MySQL's general and slow log, MariaDB's audit log,
-//! Cassandra and syslog 68 x, Redis MONITOR 64 x. All others are under it.
+//! 2026-11-30, two virtual cores, `wc -l` at 8.9 GB/s; the slowest sample of a format. As it is released (link-time optimisation, one unit, overflow checks)
+//! none is over the goal: CloudWatch and PostgreSQL's stderr (hostile names; others 24 to 37 x) 50 x, relays 48 x, MariaDB's audit log 45 x, Vector and
+//! Filebeat 43 x, Redis MONITOR and MySQL's general log 39 x, Cassandra 37 x, syslog and MySQL's slow log 33 x.
+//! Without link-time optimisation at opt-level 2, beside other work and a `wc -l` of 9.3 GB/s: CloudWatch 75 x, PostgreSQL's stderr 71 x, relays 66 x,
+//! Vector 65 x, Filebeat 64 x, all others under the goal.
 
 use std::collections::BTreeMap;
 use std::fs;

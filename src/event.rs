@@ -170,12 +170,26 @@ impl<'a> Address<'a> {
         match text {
             b"" | b"[unknown]" | b"-" => None,
             b"[local]" | b"local" | b"localhost" => Some(Address::Local),
-            _ => Some(match std::str::from_utf8(text).ok().and_then(|t| t.parse::<IpAddr>().ok()) {
+            _ => Some(match v4(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok()) {
                 Some(ip) => Address::Ip(ip.to_canonical()),
                 None => Address::Name(BStr::new(text)),
             }),
         }
     }
+}
+
+/// Four decimal numbers, as nearly every address is written; whatever else one may be the library reads.
+fn v4(text: &[u8]) -> Option<IpAddr> {
+    let (mut octets, mut index, mut digits) = ([0u8; 4], 0, 0);
+    for byte in text {
+        let octet = octets.get_mut(index)?;
+        match byte {
+            b'0'..=b'9' if digits == 0 || *octet > 0 => (*octet, digits) = (octet.checked_mul(10)?.checked_add(byte - b'0')?, digits + 1),
+            b'.' if digits > 0 => (index, digits) = (index + 1, 0),
+            _ => return None,
+        }
+    }
+    (index == 3 && digits > 0).then(|| octets.into())
 }
 
 impl std::fmt::Display for Address<'_> {
@@ -272,6 +286,28 @@ impl<'a> Event<'a> {
             lease: None,
             suspect: None,
             truncated: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_the_library_reads_them() {
+        let parts = ["", "0", "00", "7", "10", "99", "100", "255", "256", "300", "1000", "a", "-1", "+1", " 1"];
+        for a in parts {
+            for b in parts {
+                for text in
+                    [format!("{a}.{b}.0.1"), format!("1.2.{a}.{b}"), format!("1.{a}.{b}"), format!("1.2.3.{a}.{b}"), format!("1.2.3.{a}.")]
+                {
+                    assert_eq!(v4(text.as_bytes()), text.parse().ok(), "{text}");
+                }
+            }
+        }
+        for (text, want) in [("::ffff:1.2.3.4", "1.2.3.4"), ("::1", "::1"), ("db.example.org", "db.example.org"), ("localhost", "local")] {
+            assert_eq!(Address::parse(text.as_bytes()).map(|address| address.to_string()).as_deref(), Some(want));
         }
     }
 }

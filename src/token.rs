@@ -1,5 +1,7 @@
 //! Stable identities: tokens and the words (objects, clients, shapes) that baselines remember.
 
+use std::hash::BuildHasher;
+
 use serde::{Deserialize, Serialize};
 
 /// The identity of a token in baselines and alerts: 128 bits of BLAKE3 over its name.
@@ -59,8 +61,50 @@ impl WordId {
     }
 }
 
+/// Ids of the words that came last: many come again and again, and to hash one costs more than to read a record.
+#[derive(Debug, Default)]
+pub struct WordIds(Vec<(Vec<u8>, WordId)>);
+
+impl WordIds {
+    /// As [`WordId::of`].
+    pub fn of(&mut self, text: &[u8]) -> WordId {
+        /// Words remembered, and the longest of them.
+        const WORDS: usize = 64;
+        const LONGEST: usize = 64;
+        if self.0.is_empty() {
+            self.0 = vec![(Vec::new(), WordId::of(b"")); WORDS];
+        }
+        let place = foldhash::fast::FixedState::default().hash_one(text) as usize % WORDS;
+        match self.0.get_mut(place).filter(|_| text.len() <= LONGEST) {
+            Some((known, id)) if known == text => *id,
+            Some((known, id)) => {
+                known.clear();
+                known.extend_from_slice(text);
+                *id = WordId::of(text);
+                *id
+            }
+            None => WordId::of(text),
+        }
+    }
+}
+
 impl std::fmt::Debug for WordId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembered_words_have_their_ids() {
+        let mut words = WordIds::default();
+        for round in 0..3 {
+            for text in (0..200).map(|n| "w".repeat(n % 70) + &(n / 3).to_string()).chain([String::new()]) {
+                assert_eq!(words.of(text.as_bytes()), WordId::of(text.as_bytes()), "{round} {text}");
+            }
+        }
     }
 }

@@ -163,7 +163,7 @@ fn understand<'a>(audit: &Audit<'a>, event: &mut Event<'a>, arena: &'a Bump) {
         let text = |bytes: &'a [u8]| crate::decoder::json::pick::text(bytes, arena).as_bytes();
         let parts = [open.as_bytes(), text(source), close.as_bytes(), text(audit.port)];
         let mut session = bumpalo::collections::Vec::with_capacity_in(parts.iter().map(|part| part.len()).sum(), arena);
-        parts.iter().for_each(|part| session.extend_from_slice(part));
+        parts.iter().for_each(|part| session.extend_from_slice_copy(part));
         event.session = Some(BStr::new(session.into_bump_slice()));
     }
     // GRANT writes resources: `ks:data/shop/*|scope:data/shop/orders`.
@@ -220,7 +220,9 @@ fn claimed<'a>(audit: &Audit<'a>) -> &'a [u8] {
 
 /// Milliseconds since 1970.
 fn millis(text: &[u8]) -> Option<Time> {
-    let ms: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let plain = || text.iter().try_fold(0, |sum: i64, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')));
+    let ms = if (1..=18).contains(&text.len()) { plain() } else { None };
+    let ms = ms.or_else(|| std::str::from_utf8(text).ok()?.parse().ok())?;
     Some(Time(ms.checked_mul(1_000)?))
 }
 

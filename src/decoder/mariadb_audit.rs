@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 use bstr::BStr;
 use bumpalo::Bump;
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::mysql_audit::entry::{outcome, some};
@@ -25,6 +26,7 @@ use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
+use crate::framing::seek::near;
 
 pub mod guard;
 pub mod row;
@@ -85,9 +87,9 @@ const STATEMENT_LIMIT: usize = 1_024;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
-    tables: HashMap<u64, Tables>,
+    tables: HashMap<u64, Tables, RandomState>,
     /// Connections that logged in, as far as this log tells.
-    live: HashMap<u64, bool>,
+    live: HashMap<u64, bool, RandomState>,
 }
 
 /// The decoder of one log.
@@ -245,23 +247,22 @@ fn unescape<'a>(text: &'a [u8], arena: &'a Bump) -> &'a [u8] {
         return text;
     }
     let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), arena);
-    let mut bytes = text.iter().copied();
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        match bytes.next() {
+    let mut rest = text;
+    while let Some(at) = near(b'\\', rest) {
+        out.extend_from_slice_copy(rest.get(..at).unwrap_or_default());
+        match rest.get(at + 1) {
             Some(b'n') => out.push(b'\n'),
             Some(b't') => out.push(b'\t'),
             Some(b'r') => out.push(b'\r'),
             Some(b'b') => out.push(8),
             Some(b'f') => out.push(12),
-            Some(other @ (b'\\' | b'\'')) => out.push(other),
-            Some(other) => out.extend_from_slice(&[b'\\', other]),
+            Some(other @ (b'\\' | b'\'')) => out.push(*other),
+            Some(other) => out.extend_from_slice_copy(&[b'\\', *other]),
             None => out.push(b'\\'),
         }
+        rest = rest.get(at + 2..).unwrap_or_default();
     }
+    out.extend_from_slice_copy(rest);
     out.into_bump_slice()
 }
 

@@ -3,26 +3,32 @@
 use bstr::BStr;
 
 use crate::event::Address;
-use crate::framing::seek::Seek;
+use crate::framing::seek::{Seek, near, near_end};
 
 /// Reads `10.0.0.1`, `10.0.0.1:5123`, `::1`, `::1:16790`, `[::1]:5123`, `localhost`, `db.example.org:77`. What reads as an
 /// address as a whole is one, so an IPv6 address with a port of fewer than five digits needs brackets.
 pub fn peer(text: &[u8]) -> (Option<Address<'_>>, Option<u16>) {
     // With one colon it is no address as a whole.
-    let address = match memchr::memchr_iter(b':', text).count() {
-        1 => Some(Address::Name(BStr::new(text))),
+    let address = match near_end(b':', text).and_then(|last| text.get(..last)).map(|before| near(b':', before)) {
+        Some(None) => Some(Address::Name(BStr::new(text))),
         _ => Address::parse(text),
     };
     if !matches!(address, Some(Address::Name(_))) {
         return (address, None);
     }
     let split = text.part_last(":").and_then(|(name, port)| {
-        let port = std::str::from_utf8(port).ok()?.parse::<u16>().ok()?;
+        let port = port_number(port)?;
         let name = name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name);
         // A local client has no port; servers write 0.
         Some((Some(Address::parse(name)?), (port != 0).then_some(port)))
     });
     split.unwrap_or((address, None))
+}
+
+fn port_number(text: &[u8]) -> Option<u16> {
+    let plain =
+        || text.iter().try_fold(0u16, |sum, byte| sum.checked_mul(10)?.checked_add(byte.is_ascii_digit().then(|| byte - b'0')?.into()));
+    if text.is_empty() { None } else { plain().or_else(|| std::str::from_utf8(text).ok()?.parse().ok()) }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use jiff::civil;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::event::Time;
+use crate::framing::seek::near;
 
 /// Abbreviations and what they mean, in minutes east of UTC, where the configured zone has none of that name: those that mean one offset wherever they
 /// are written, and those of which PostgreSQL's default set of abbreviations takes this one.
@@ -170,7 +171,7 @@ impl Timestamps {
 
 /// Seconds since the epoch with up to nine fraction digits (`%n`: `1795313117.355`); finer than microseconds is cut.
 pub fn epoch(text: &[u8]) -> Result<Time, NotATime> {
-    let dot = memchr::memchr(b'.', text).unwrap_or(text.len());
+    let dot = near(b'.', text).unwrap_or(text.len());
     let whole = text.get(..dot).unwrap_or_default();
     if whole.is_empty() || whole.len() > 11 {
         return Err(NotATime);
@@ -190,6 +191,7 @@ pub fn epoch(text: &[u8]) -> Result<Time, NotATime> {
 }
 
 /// Length of the time stamp at the start of `text` by its form alone: `YYYY-MM-DD hh:mm:ss[.f][ zone]`. Cheaper than reading it.
+#[inline]
 pub fn form(text: &[u8]) -> Option<usize> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ', h1, h2, b':', i1, i2, b':', s1, s2] = *text.first_chunk::<19>()? else {
         return None;
@@ -261,7 +263,14 @@ fn fraction(text: &[u8]) -> Result<(i64, usize), NotATime> {
 }
 
 /// The zone at the start of `text`, with its leading blank among the bytes used. Empty where there is none.
+#[inline]
 fn zone_text(text: &[u8]) -> (&[u8], usize) {
+    // Most logs are in UTC.
+    if let [b' ', zone @ .., b' ' | b']'] = text.get(..5).unwrap_or_default()
+        && zone == b"UTC"
+    {
+        return (b"UTC", 4);
+    }
     let (blank, body) = match text {
         [b' ', rest @ ..] => (1, rest),
         _ => (0, text),

@@ -116,6 +116,19 @@ impl Objects {
                     _ => {
                         scan.string = false;
                         scan.text.1 = at + step;
+                        // Most strings are keys or values, and another one follows.
+                        if let Some(next @ (b':' | b',')) = buf.get(scan.at).copied() {
+                            if next == b':'
+                                && let Some(key) = (scan.depth as usize).checked_sub(1).and_then(|at| keys.get_mut(at))
+                            {
+                                *key = scan.text;
+                            }
+                            (scan.at, scan.last) = (scan.at + 1, next);
+                            if buf.get(scan.at) == Some(&b'"') {
+                                (scan.string, scan.text.0) = (true, scan.at + 1);
+                                (scan.at, scan.last) = (scan.at + 1, b'"');
+                            }
+                        }
                     }
                 }
                 continue;
@@ -195,6 +208,19 @@ impl Objects {
         Framed::Record(Frame { skip, len: kept, consumed: skip + len, truncated, unterminated, suspect: None })
     }
 
+    /// What stands between records, together with the object behind it where that is whole.
+    fn behind(&mut self, buf: &[u8], blank: usize) -> Framed {
+        let rest = buf.get(blank..).unwrap_or_default();
+        if rest.first() == Some(&b'{') {
+            match self.find(rest) {
+                Found::End(end) => return self.record(blank, end, false),
+                Found::More => {}
+                Found::Wrapper(_) | Found::Torn(_) => self.scan = Scan::default(),
+            }
+        }
+        Framed::Skip { consumed: blank, reason: BETWEEN }
+    }
+
     /// Passes over the rest of an oversized record or of a wrapping object.
     fn pass(&mut self, buf: &[u8]) -> Framed {
         let consumed = match self.find(buf) {
@@ -229,7 +255,7 @@ impl Framer for Objects {
                 |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | 0 | 0x1e) || byte == b']' && self.wrapped == 0;
             let blank = buf.iter().take_while(|byte| between(**byte)).count();
             if blank > 0 {
-                return Framed::Skip { consumed: blank, reason: BETWEEN };
+                return self.behind(buf, blank);
             }
             match buf.first() {
                 Some(b'{') => {}

@@ -8,6 +8,24 @@ use bstr::ByteSlice;
 /// Places of that byte which are tried before [`memchr::memmem`] takes over.
 const TRIES: usize = 16;
 
+/// Bytes in which a byte is looked for one by one, before [`memchr`] is asked: fields are short.
+const NEAR: usize = 16;
+
+/// As [`memchr::memchr`], for a byte that mostly stands near.
+#[inline]
+pub(crate) fn near(byte: u8, text: &[u8]) -> Option<usize> {
+    let found = text.iter().take(NEAR).position(|b| *b == byte);
+    found.or_else(|| Some(NEAR + memchr::memchr(byte, text.get(NEAR..)?)?))
+}
+
+/// As [`memchr::memrchr`], for a byte that mostly stands near the end.
+#[inline]
+pub(crate) fn near_end(byte: u8, text: &[u8]) -> Option<usize> {
+    let far = text.len().saturating_sub(NEAR);
+    let found = text.get(far..)?.iter().rposition(|b| *b == byte).map(|at| far + at);
+    found.or_else(|| memchr::memrchr(byte, text.get(..far)?))
+}
+
 /// Searches in bytes. A word that is empty stands everywhere.
 pub(crate) trait Seek {
     /// Where the word stands first.
@@ -147,6 +165,18 @@ mod tests {
                 assert_eq!(text.seek_last(word), memchr::memmem::rfind(text, word), "{text:?} {word:?}");
                 let (part, want) = (text.part(word), memchr::memmem::find(text, word).map(|at| (&text[..at], &text[at + word.len()..])));
                 assert_eq!(part, want, "{text:?} {word:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn near_and_far_bytes() {
+        for len in 0..50 {
+            for at in 0..=len {
+                let mut text = vec![b'a'; len];
+                text.get_mut(at..).into_iter().flatten().step_by(20).for_each(|byte| *byte = b'x');
+                assert_eq!(near(b'x', &text), memchr::memchr(b'x', &text));
+                assert_eq!(near_end(b'x', &text), memchr::memrchr(b'x', &text));
             }
         }
     }

@@ -9,7 +9,7 @@ use super::doubt::{Doubt, Verdict};
 use super::{ecaudit, millis};
 use crate::event::{Operation, Time};
 use crate::framing::joined::Grammar;
-use crate::framing::seek::Seek;
+use crate::framing::seek::{Seek, near};
 
 /// What logback puts before a message: `INFO  [thread] 2026-11-27 10:01:55,330 File.java:51 - message`.
 #[derive(Debug, Clone, Copy)]
@@ -87,34 +87,46 @@ impl<'a> Audit<'a> {
             return None;
         }
         let head = body.get(..body.len().min(HEAD))?;
-        let (head, operation) = match head.seek("|operation:") {
-            Some(at) => (body.get(..at)?, body.get(at + "|operation:".len()..)?),
+        let mut audit = Audit::default();
+        let (mut last, mut from, mut whole) = (Key::None, 0, false);
+        for bar in memchr::memchr_iter(b'|', head) {
+            audit.field(body.get(from..bar)?, &mut last);
+            from = bar + 1;
+            if head.get(from..)?.starts_with(b"operation:") {
+                (audit.operation, whole) = (body.get(from + "operation:".len()..)?, true);
+                break;
+            }
+        }
+        if !whole {
             // DSE leaves it out of some records.
-            None => (head.split(|b| *b == b'\n').next()?, &b""[..]),
-        };
-        let mut audit = Audit { operation, ..Audit::default() };
-        let mut last = Key::None;
-        for field in head.split(|b| *b == b'|') {
-            let (key, value) = match memchr::memchr(b':', field).and_then(|at| field.split_at_checked(at)) {
-                Some((key, value)) => (Key::of(key), value.get(1..).unwrap_or_default()),
-                None => (Key::None, field),
-            };
-            let Some(slot) = audit.slot(key) else {
-                // A bar inside a name.
-                if key == Key::None && last != Key::None {
-                    audit.twice = true;
-                }
-                continue;
-            };
-            let again = !slot.is_empty();
-            *slot = value;
-            audit.twice |= again;
-            last = key;
+            (audit, last) = (Audit::default(), Key::None);
+            for field in head.split(|b| *b == b'\n').next()?.split(|b| *b == b'|') {
+                audit.field(field, &mut last);
+            }
         }
         // A role's name may hold the word itself: what seems to be the statement then begins with fields.
-        let bare = operation.split(|b| matches!(b, b'\'' | b'"' | b'$' | b'/' | b'-')).next().unwrap_or_default();
-        audit.twice |= bare.holds("|operation:") || bare.holds("|category:") || bare.holds("|host:");
+        if memchr::memchr(b'|', audit.operation).is_some() {
+            let bare = audit.operation.split(|b| matches!(b, b'\'' | b'"' | b'$' | b'/' | b'-')).next().unwrap_or_default();
+            audit.twice |= bare.holds("|operation:") || bare.holds("|category:") || bare.holds("|host:");
+        }
         (!audit.stamp.is_empty() && !audit.kind.is_empty()).then_some(audit)
+    }
+
+    /// One field; `last` is the key before it.
+    fn field(&mut self, field: &'a [u8], last: &mut Key) {
+        let (key, value) = match near(b':', field).and_then(|at| field.split_at_checked(at)) {
+            Some((key, value)) => (Key::of(key), value.get(1..).unwrap_or_default()),
+            None => (Key::None, field),
+        };
+        let Some(slot) = self.slot(key) else {
+            // A bar inside a name.
+            self.twice |= key == Key::None && *last != Key::None;
+            return;
+        };
+        let again = !slot.is_empty();
+        *slot = value;
+        self.twice |= again;
+        *last = key;
     }
 
     fn slot(&mut self, key: Key) -> Option<&mut &'a [u8]> {

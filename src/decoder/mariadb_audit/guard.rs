@@ -12,6 +12,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::LazyLock;
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::row::{self, Op, Row};
@@ -72,7 +73,7 @@ pub struct Guard {
     /// Inside a line longer than [`MAX_RECORD`].
     passing: bool,
     twins: VecDeque<Twin>,
-    connections: HashMap<u64, Seen>,
+    connections: HashMap<u64, Seen, RandomState>,
     /// Highest statement number seen.
     top: u64,
     /// Leading bytes of the buffer that hold no start of [`MARK`].

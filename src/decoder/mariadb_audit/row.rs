@@ -4,7 +4,7 @@
 //! one of them shifts the columns; a row is therefore read from its right end first, where no client writes, and from the
 //! left only where the right end is the statement.
 
-use crate::framing::seek::Seek;
+use crate::framing::seek::{Seek, near, near_end};
 
 /// What a row reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,13 +72,21 @@ pub struct Row<'a> {
 
 /// Length of the `TIME,SERVER,` that every row starts with, if `line` starts with it.
 pub fn head(line: &[u8]) -> Option<usize> {
-    let time = memchr::memchr(b',', line.get(..40).unwrap_or(line))?;
+    start(line).map(|(_, head)| head)
+}
+
+/// Lengths of the time, and of the whole head.
+fn start(line: &[u8]) -> Option<(usize, usize)> {
+    /// Bytes of a server's name in which its end is looked for one by one.
+    const NEAR: usize = 24;
+    let time = line.iter().take(40).position(|b| *b == b',')?;
     if !is_time(line.get(..time)?) {
         return None;
     }
     let rest = line.get(time + 1..)?;
-    let server = memchr::memchr2(b',', b'\n', rest)?;
-    (rest.get(server) == Some(&b',')).then_some(time + 1 + server + 1)
+    let server = rest.iter().take(NEAR).position(|b| matches!(b, b',' | b'\n'));
+    let server = server.or_else(|| Some(NEAR + memchr::memchr2(b',', b'\n', rest.get(NEAR..)?)?))?;
+    (rest.get(server) == Some(&b',')).then_some((time, time + 1 + server + 1))
 }
 
 /// `20261122 02:21:28`, the 16 digits of microseconds since 1970 (Aurora), or an ISO 8601 form (a configured
@@ -115,7 +123,7 @@ pub struct Tail<'a> {
 pub fn tail(line: &[u8]) -> Option<Tail<'_>> {
     tail_of(line).or_else(|| {
         // RDS adds how the client is connected as an eleventh column.
-        let comma = memchr::memrchr(b',', line)?;
+        let comma = near_end(b',', line)?;
         matches!(line.get(comma + 1..)?, b"SSL/TLS" | b"TCP/IP" | b"SOCKET" | b"NAMED_PIPE" | b"SHARED_MEMORY" | b"UNDEFINED")
             .then(|| tail_of(line.get(..comma)?))?
     })
@@ -124,7 +132,7 @@ pub fn tail(line: &[u8]) -> Option<Tail<'_>> {
 fn tail_of(line: &[u8]) -> Option<Tail<'_>> {
     let mut end = line.len();
     let mut field = || {
-        let comma = memchr::memrchr(b',', line.get(..end)?)?;
+        let comma = near_end(b',', line.get(..end)?)?;
         let text = line.get(comma + 1..end)?;
         end = comma;
         Some((comma, text))
@@ -166,8 +174,8 @@ fn number(text: &[u8]) -> Option<u64> {
 
 /// Reads a complete row (perhaps over several lines, where a name holds line ends).
 pub fn parse(record: &[u8]) -> Result<Row<'_>, &'static str> {
-    let Some(head) = head(record) else { return Err("no time stamp and server name at the start") };
-    let time = memchr::memchr(b',', record).and_then(|comma| record.get(..comma)).unwrap_or_default();
+    let Some((time, head)) = start(record) else { return Err("no time stamp and server name at the start") };
+    let time = record.get(..time).unwrap_or_default();
     let body = record.get(head..).unwrap_or_default();
     if let Some(t) = tail(body) {
         let user = body.get(..t.start).unwrap_or_default();
@@ -192,7 +200,7 @@ pub fn parse(record: &[u8]) -> Result<Row<'_>, &'static str> {
 fn from_left<'a>(time: &'a [u8], body: &'a [u8]) -> Option<Row<'a>> {
     /// Columns that a user name may fill with its own commas.
     const USER_COMMAS: usize = 512;
-    let mut user_end = memchr::memchr(b',', body)?;
+    let mut user_end = near(b',', body)?;
     for _ in 0..USER_COMMAS {
         if let Some(row) = columns(time, body, user_end) {
             return Some(row);
@@ -215,7 +223,7 @@ fn columns<'a>(time: &'a [u8], body: &'a [u8], user_end: usize) -> Option<Row<'a
     match op {
         Op::Query => {
             let open = rest.seek(b",'")?;
-            let close = memchr::memrchr(b'\'', rest)?;
+            let close = near_end(b'\'', rest)?;
             let code = rest.get(close + 1..)?.strip_prefix(b",")?;
             number(code)?;
             // `''` is an empty statement; a single quote is a torn row.
@@ -238,7 +246,7 @@ fn columns<'a>(time: &'a [u8], body: &'a [u8], user_end: usize) -> Option<Row<'a
 
 /// The text up to the next comma, and what follows it.
 fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let comma = memchr::memchr(b',', text)?;
+    let comma = near(b',', text)?;
     Some((text.get(..comma)?, text.get(comma + 1..)?))
 }
 

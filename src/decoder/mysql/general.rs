@@ -33,6 +33,7 @@ use std::sync::LazyLock;
 
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::doubt::{DOUBTFUL, Doubt, keeper};
@@ -41,7 +42,7 @@ use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::seek::Seek;
-use crate::token::WordId;
+use crate::token::{WordId, WordIds};
 
 pub mod framer;
 pub mod header;
@@ -127,7 +128,7 @@ struct Session {
 struct State {
     sessions: BTreeMap<u64, Session>,
     /// Sessions of each user that have not ended.
-    live: HashMap<WordId, u32>,
+    live: HashMap<WordId, u32, RandomState>,
     born: u64,
     doubt: Doubt,
     now: Option<Time>,
@@ -144,6 +145,8 @@ struct State {
     /// The last connection of which nothing was known.
     #[serde(skip)]
     nameless: Option<(u64, WordId)>,
+    #[serde(skip)]
+    words: WordIds,
     /// Heads have stamps of the new form, as the first one of the log had: what is logged was parsed.
     iso: Option<bool>,
 }
@@ -152,7 +155,7 @@ impl Default for State {
     fn default() -> Self {
         State {
             sessions: BTreeMap::new(),
-            live: HashMap::new(),
+            live: HashMap::default(),
             born: 0,
             doubt: Doubt::default(),
             now: None,
@@ -163,6 +166,7 @@ impl Default for State {
             liars: BTreeSet::new(),
             before: anybody(),
             nameless: None,
+            words: WordIds::default(),
             iso: None,
         }
     }
@@ -328,7 +332,7 @@ impl State {
         event.outcome = Outcome::Unknown;
         event.address = if peer.local { Some(Address::Local) } else { Address::parse(peer.host) };
         event.database = some(peer.database);
-        let who = WordId::of(peer.user);
+        let who = self.words.of(peer.user);
         let proved = event.suspect.is_none() && self.doubt.proved(who, self.born + 1);
         let confirmed = framed.is_none() && proved;
         let provenance = if confirmed { Provenance::Authenticated } else { Provenance::Claimed };

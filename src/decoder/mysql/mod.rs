@@ -39,7 +39,7 @@ fn banner(line: &[u8]) -> bool {
 
 /// The other lines of a log's head.
 fn head(line: &[u8]) -> bool {
-    if line.trim_ascii_start().first() != Some(&b'T') {
+    if line.first().is_none_or(u8::is_ascii_digit) || line.trim_ascii_start().first() != Some(&b'T') {
         return false;
     }
     let words = |wanted: &[&[u8]]| {

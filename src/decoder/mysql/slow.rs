@@ -39,7 +39,7 @@ use crate::decoder::timestamp::{Timestamps, epoch};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::seek::Seek;
-use crate::token::WordId;
+use crate::token::{WordId, WordIds};
 
 pub mod entry;
 pub mod framer;
@@ -104,6 +104,8 @@ struct Clock {
     zoned: bool,
     /// The time of the last entry, for what has none.
     last: Option<Time>,
+    #[serde(skip)]
+    words: WordIds,
 }
 
 fn unzoned() -> Timestamps {
@@ -112,7 +114,7 @@ fn unzoned() -> Timestamps {
 
 impl Clock {
     fn new(zone: Option<jiff::tz::TimeZone>) -> Self {
-        Clock { stamps: Timestamps::new(zone), now: None, zoned: false, last: None }
+        Clock { stamps: Timestamps::new(zone), now: None, zoned: false, last: None, words: WordIds::default() }
     }
 
     /// When the statement began.
@@ -155,7 +157,7 @@ impl Clock {
             doubt.add(WordId::of(b""));
         }
         let account = entry.account.and_then(entry::account);
-        let who = WordId::of(account.map_or(b"", |account| account.user));
+        let who = self.words.of(account.map_or(b"", |account| account.user));
         let proved = doubt.proved(who, 0);
         let keeps = proved && account.is_some_and(|a| a.account == a.user && keeper(a.user, a.ip.is_empty() && a.host == b"localhost"));
         let body = text.get(entry.body..).unwrap_or_default().trim_ascii_end();

@@ -16,20 +16,22 @@ pub enum Form {
 
 /// Finds the stamp at the start of `text` by its form alone: how it is written, and its length.
 pub fn form(text: &[u8]) -> Option<(Form, usize)> {
-    let digits = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
-    if !digits(text.get(..4)?) {
+    let digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
+    let [y1, y2, y3, y4] = *text.first_chunk::<4>()?;
+    if !(digit(y1) & digit(y2) & digit(y3) & digit(y4)) {
         return None;
     }
-    let head = text.first_chunk::<19>().copied().unwrap_or_default();
-    let [_, _, _, _, b'-', m1, m2, b'-', d1, d2, gap, h1, h2, b':', i1, i2, b':', s1, s2] = head else { return short(text) };
-    let digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
+    let Some([_, _, _, _, b'-', m1, m2, b'-', d1, d2, gap, h1, h2, b':', i1, i2, b':', s1, s2]) = text.first_chunk::<19>().copied() else {
+        return short(text);
+    };
     if !(digit(m1) & digit(m2) & digit(d1) & digit(d2) & digit(h2) & digit(i1) & digit(i2) & digit(s1) & digit(s2)) {
         return short(text);
     }
     if gap == b'T' && h1.is_ascii_digit() {
         let mut len = 19;
         if text.get(len) == Some(&b'.') {
-            len += 1 + text.iter().skip(len + 1).take_while(|b| b.is_ascii_digit()).count();
+            let fraction = text.get(len + 1..).unwrap_or_default();
+            len += 1 + fraction.iter().position(|b| !digit(*b)).unwrap_or(fraction.len());
         }
         len += match text.get(len) {
             Some(b'Z') => 1,

@@ -14,8 +14,10 @@
 //!   decoder believes it only for sessions that it knew before.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
 use super::choice::{Choice, Chosen, WINDOW};
@@ -60,6 +62,14 @@ enum Shape {
     Tail,
     /// Neither.
     Orphan,
+}
+
+/// What a line is, and what it tells.
+struct Seen {
+    shape: Shape,
+    pid: Option<u32>,
+    sign: bool,
+    weak: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,8 +130,8 @@ pub struct Stderr {
     scanned: usize,
     /// Names with line ends that failed logins have shown, newest last.
     names: VecDeque<Name>,
-    /// Where the last torn heads among `lines` begin.
-    torn: VecDeque<usize>,
+    /// Where the last torn heads among `lines` begin, with a hash of each: few are alike.
+    torn: VecDeque<(usize, u64)>,
     /// Where the line begins that the next one repeats, if both are of one name.
     twin: Option<usize>,
     /// Bytes for which evidence before the buffer still casts doubt.
@@ -187,15 +197,7 @@ impl Stderr {
             if !line.starts_with(b"\t") {
                 self.learn(buf);
             }
-            let (shape, found, sign) = self.classify(line);
-            let pid = found.and_then(|found| found.fields.pid);
-            let weak = !sign
-                && match (shape, found) {
-                    (Shape::Primary | Shape::Secondary, Some(found)) => self.ends_in_a_refusal(line, found, false),
-                    // A name may end in a line that looks like the rest of a message.
-                    (Shape::Continuation, _) => self.prefix.holds_client_text() && holds_a_refusal(line),
-                    _ => false,
-                };
+            let Seen { shape, pid, sign, weak } = self.classify(line);
             self.unjudged |= sign || weak;
             if self.lines.is_empty() {
                 (self.gone, self.twin) = (0, None);
@@ -214,38 +216,41 @@ impl Stderr {
         }
     }
 
-    /// What the line is, what the prefix says of it, and whether it is evidence of a forged name.
-    fn classify<'a>(&self, line: &'a [u8]) -> (Shape, Option<Match<'a>>, bool) {
+    /// What the line is, and whether it is evidence of a forged name.
+    fn classify(&self, line: &[u8]) -> Seen {
+        let hostile = self.prefix.holds_client_text();
+        let other = |shape, sign, weak| Seen { shape, pid: None, sign, weak };
         if line.starts_with(b"\t") || line.is_empty() {
-            return (Shape::Continuation, None, false);
+            // A name may end in a line that looks like the rest of a message.
+            return other(Shape::Continuation, false, hostile && holds_a_refusal(line));
         }
         let line = line.get(..HEAD.min(line.len())).unwrap_or(line);
-        let hostile = self.prefix.holds_client_text();
         match self.prefix.find(line, 0) {
             Some(found) => {
                 let shape = if matches!(found.word, Word::Primary(_)) { Shape::Primary } else { Shape::Secondary };
                 let sign = hostile && (found.contradicts() || hides_its_user(&found, line.get(found.message..).unwrap_or_default()));
-                (shape, Some(found), sign)
+                Seen { shape, pid: found.fields.pid, sign, weak: !sign && self.ends_in_a_refusal(line, &found, false) }
             }
-            None if !hostile => (Shape::Orphan, None, false),
-            None if self.prefix.begins(line) => (Shape::Torn, None, true),
-            None if ends_prefix(line) => (Shape::Tail, None, true),
-            None => (Shape::Orphan, None, false),
+            None if !hostile => other(Shape::Orphan, false, false),
+            None if self.prefix.begins(line) => other(Shape::Torn, true, false),
+            None if ends_prefix(line) => other(Shape::Tail, true, false),
+            None => other(Shape::Orphan, false, false),
         }
     }
 
     /// Whether the line, read with a longer name, is a client being turned away: the name holds the record that it seems to be. Not where the
     /// refusal repeats just the name of this line, unless `all`. `found` is its first reading.
-    fn ends_in_a_refusal<'a>(&self, line: &'a [u8], mut found: Match<'a>, all: bool) -> bool {
+    fn ends_in_a_refusal(&self, line: &[u8], found: &Match<'_>, all: bool) -> bool {
         let line = line.get(..HEAD.min(line.len())).unwrap_or(line);
         if !self.prefix.holds_client_text() {
             return false;
         }
+        let (mut at, mut after) = (found.at, found.message);
         for _ in 0..32 {
-            if Prefix::word_anywhere(line.get(found.message..).unwrap_or_default()).is_none() {
+            if Prefix::word_anywhere(line.get(after..).unwrap_or_default()).is_none() {
                 return false;
             }
-            let Some(next) = self.prefix.find(line, found.at + 1) else { return false };
+            let Some(next) = self.prefix.find(line, at + 1) else { return false };
             let message = line.get(next.message..).unwrap_or_default();
             let head = line.get(..next.at).unwrap_or_default();
             let repeated = message.seek(b"user \"").and_then(|at| message.get(at + 6..)?.strip_suffix(b"\""));
@@ -253,7 +258,7 @@ impl Stderr {
             if (next.word == Word::Primary(Severity::Fatal) && (all || !repeats)) || authorizes(message) {
                 return true;
             }
-            found = next;
+            (at, after) = (next.at, next.message);
         }
         true
     }
@@ -266,7 +271,7 @@ impl Stderr {
 
     /// Compares the last line with that of a name which the server wrote before, where both names begin with the same torn head.
     fn repeat(&mut self, buf: &[u8], shape: Shape) {
-        let Some(last) = self.lines.back().copied() else { return };
+        let Some(last) = self.lines.back().copied().filter(|_| self.twin.is_some() || shape == Shape::Torn) else { return };
         let text = self.shown(buf, last.start, last.end);
         let twin = self.twin.take().and_then(|start| self.line_at(start));
         if let Some((twin, other)) = twin.filter(|(_, other)| other.start < last.start) {
@@ -284,14 +289,16 @@ impl Stderr {
         }
         if shape == Shape::Torn && self.twin.is_none() {
             let front = self.lines.front().map_or(0, |line| line.start);
-            self.torn.retain(|start| *start >= front);
-            let head = self.shown(buf, last.start, last.end);
-            let mut before = self.torn.iter().rev().filter_map(|start| self.line_at(*start));
-            self.twin = before.find(|(_, line)| self.shown(buf, line.start, line.end) == head).map(|(_, line)| line.next);
+            while self.torn.front().is_some_and(|(start, _)| *start < front) {
+                self.torn.pop_front();
+            }
+            let hash = FixedState::default().hash_one(text);
+            let mut before = self.torn.iter().rev().filter(|(_, other)| *other == hash).filter_map(|(start, _)| self.line_at(*start));
+            self.twin = before.find(|(_, line)| self.shown(buf, line.start, line.end) == text).map(|(_, line)| line.next);
             if self.torn.len() == HEADS {
                 self.torn.pop_front();
             }
-            self.torn.push_back(last.start);
+            self.torn.push_back((last.start, hash));
         }
     }
 
@@ -302,34 +309,33 @@ impl Stderr {
 
     /// Takes the name out of the last entry, if it is one that repeats a name with line ends.
     fn learn(&mut self, buf: &[u8]) {
+        if self.lines.back().is_none_or(|line| line.shape != Shape::Continuation) {
+            return;
+        }
         let Some(first) = self.lines.iter().rposition(|l| l.shape != Shape::Continuation) else { return };
         let (Some(line), Some(last)) = (self.lines.get(first), self.lines.back()) else { return };
         if first + 1 == self.lines.len() || !matches!(line.shape, Shape::Primary | Shape::Secondary | Shape::Tail) {
             return;
         }
-        let start = line.start;
-        let refused = line.shape == Shape::Primary && self.turns_away(self.shown(buf, line.start, line.end));
+        let (start, end, primary) = (line.start, line.end, line.shape == Shape::Primary);
         let entry = self.shown(buf, start, last.end.min(start + 4 * NAME));
         let mut shown = false;
         let mut found = false;
         for name in repeated(entry) {
-            let name: Vec<Vec<u8>> = name
-                .split(|b| *b == b'\n')
-                .enumerate()
-                .map(|(i, l)| if i > 0 { l.strip_prefix(b"\t").unwrap_or(l) } else { l }.to_vec())
-                .collect();
-            if name.len() < 2 || name.len() > NAME_LINES {
+            let lines = name.split(|b| *b == b'\n').enumerate();
+            let lines = lines.map(|(i, line)| if i > 0 { line.strip_prefix(b"\t").unwrap_or(line) } else { line });
+            if memchr::memchr_iter(b'\n', name).count() >= NAME_LINES {
                 continue;
             }
             shown = true;
-            if let Some(known) = self.names.iter_mut().find(|known| known.lines == name) {
+            if let Some(known) = self.names.iter_mut().find(|known| lines.clone().eq(&known.lines)) {
                 known.left = MEMORY;
                 continue;
             }
             if self.names.len() == NAMES {
                 self.names.pop_front();
             }
-            self.names.push_back(Name { lines: name, left: MEMORY });
+            self.names.push_back(Name { lines: lines.map(<[u8]>::to_vec).collect(), left: MEMORY });
             found = true;
         }
         if found {
@@ -342,7 +348,8 @@ impl Stderr {
         }
         // A refusal shows a name with line ends, and the lines before it are not that name: something else is wrong here.
         if shown
-            && refused
+            && primary
+            && self.turns_away(self.shown(buf, start, end))
             && let Some(line) = self.lines.iter_mut().rfind(|line| line.start <= start).filter(|line| line.suspect != Some(HOSTILE_NAME))
         {
             line.sign = true;
@@ -356,7 +363,7 @@ impl Stderr {
         let message = line.get(found.message..).unwrap_or_default();
         let plainly = found.word == Word::Primary(Severity::Fatal) || (found.word == Word::Primary(Severity::Log) && authorizes(message));
         let head = line.get(..HEAD.min(line.len())).unwrap_or(line);
-        plainly || self.prefix.find(head, 0).is_some_and(|found| self.ends_in_a_refusal(line, found, true))
+        plainly || self.prefix.find(head, 0).is_some_and(|found| self.ends_in_a_refusal(line, &found, true))
     }
 
     /// If the line at `last` ends a known name, makes it one line with those that hold the rest of the name. Returns where it stands then.
@@ -365,8 +372,11 @@ impl Stderr {
             let Some(first) = last.checked_sub(name.len() - 1) else { continue };
             let text = |i: usize| self.lines.get(i).map(|l| self.shown(buf, l.start, l.end)).unwrap_or_default();
             let (Some(head), Some(tail)) = (name.first(), name.last()) else { continue };
+            if !text(last).starts_with(tail) || !text(first).ends_with(head) {
+                continue;
+            }
             let inner = name.iter().enumerate().skip(1).take(name.len() - 2).all(|(i, part)| text(first + i) == part.as_slice());
-            if !inner || !text(first).ends_with(head) || !text(last).starts_with(tail) || !self.prefix.begins(text(first)) {
+            if !inner || !self.prefix.begins(text(first)) {
                 continue;
             }
             let whole = self.lines.get(first).zip(self.lines.get(last)).map(|(a, b)| (a.start, b.end, b.next));
@@ -380,6 +390,10 @@ impl Stderr {
             let sign = !harmless && self.lines.range(first..=last).any(|line| line.sign);
             let line = Line { start, end, next, shape, pid, suspect: Some(HOSTILE_NAME), sign, weak: false };
             self.lines.drain(first..last);
+            // The torn heads among them are none any more.
+            let torn = |before: usize| self.torn.partition_point(|(at, _)| *at < before);
+            let merged = torn(start)..torn(next);
+            self.torn.drain(merged);
             if let Some(slot) = self.lines.get_mut(first) {
                 *slot = line;
             }
@@ -450,8 +464,8 @@ impl Stderr {
 
     /// Forgets what the buffer no longer holds.
     fn release(&mut self, lines: usize, consumed: usize) {
-        for line in self.lines.drain(..lines.min(self.lines.len())) {
-            if line.sign {
+        for _ in 0..lines {
+            if self.lines.pop_front().is_some_and(|line| line.sign) {
                 self.doubt = self.doubt.max(NAME + consumed);
             }
         }
@@ -459,10 +473,12 @@ impl Stderr {
         self.scanned -= consumed.min(self.scanned);
         self.doubt = self.doubt.saturating_sub(consumed);
         self.ahead = self.ahead.saturating_sub(consumed);
-        for name in &mut self.names {
-            name.left = name.left.saturating_sub(consumed);
+        if !self.names.is_empty() {
+            for name in &mut self.names {
+                name.left = name.left.saturating_sub(consumed);
+            }
+            self.names.retain(|name| name.left > 0);
         }
-        self.names.retain(|name| name.left > 0);
     }
 }
 
@@ -516,8 +532,8 @@ impl Framer for Stderr {
         }
         let truncated = end > MAX_RECORD;
         let near = (self.doubt > 0).then_some(NEARBY);
-        let within = self.lines.iter().take(count).find_map(|line| line.suspect);
-        let suspect = first.suspect.or(within).or(near);
+        let within = || self.lines.iter().take(count).find_map(|line| line.suspect);
+        let suspect = if count > 1 { first.suspect.or_else(within) } else { first.suspect }.or(near);
         let frame = Frame {
             skip: 0,
             len: if truncated { HEAD } else { end },

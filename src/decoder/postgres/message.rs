@@ -10,7 +10,7 @@
 //! Any session can write a LOG record of any text (`RAISE LOG 'statement: ...'`). The server's own reports of acts hide statement and context;
 //! one that has either was written by a session, and is no act.
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::severity::Severity;
@@ -135,7 +135,7 @@ fn is_login_failure(fields: &Fields<'_>, refused: bool) -> bool {
     match fields.code {
         // Class 28 invalid authorization, unknown database, too many connections, protocol violation.
         [b'2', b'8', ..] | b"3D000" | b"53300" | b"08P01" => true,
-        _ => refused || missing || turned_away.iter().any(|t| fields.message.find(t).is_some()),
+        _ => refused || missing || turned_away.iter().any(|t| fields.message.holds(t)),
     }
 }
 
@@ -325,7 +325,7 @@ pub(super) fn application_name<'a>(rest: &'a [u8], user: Option<&[u8]>, database
         None => rest,
     };
     let name = rest.strip_prefix(b" application_name=")?;
-    let end = [&b" SSL enabled ("[..], b" GSS ("].iter().filter_map(|mark| name.rfind(mark)).min().unwrap_or(name.len());
+    let end = [&b" SSL enabled ("[..], b" GSS ("].iter().filter_map(|mark| name.seek_last(mark)).min().unwrap_or(name.len());
     name.get(..end).filter(|n| !n.is_empty())
 }
 
@@ -392,6 +392,7 @@ fn begins_with_verb(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bstr::ByteSlice;
 
     fn fields(severity: Severity, message: &str) -> Fields<'_> {
         Fields {

@@ -7,7 +7,7 @@
 use super::escapes::{Item, items};
 use super::severity::{Label, Severity, ends_with_word, label, severity};
 use crate::decoder::timestamp;
-use crate::framing::seek::Seek;
+use crate::framing::seek::{Seek, near};
 
 mod known;
 
@@ -74,9 +74,6 @@ pub struct Prefix {
 /// Most pieces that are laid over a line once and for all.
 const PLAIN: usize = 8;
 
-/// Most pieces of a prefix that is read straight on.
-const PIECES: usize = 16;
-
 /// What follows the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
@@ -115,8 +112,9 @@ impl Match<'_> {
     /// Session id and process belong to two processes: this line was forged, or a name in it holds the text of a prefix.
     pub fn contradicts(&self) -> bool {
         let (Some(pid), Some(session)) = (self.fields.pid, self.fields.session) else { return false };
-        let hex = session.split(|b| *b == b'.').nth(1).and_then(|h| std::str::from_utf8(h).ok());
-        hex.and_then(|h| u32::from_str_radix(h, 16).ok()) != Some(pid)
+        let hex = session.iter().position(|b| *b == b'.').and_then(|point| session.get(point + 1..)).unwrap_or_default();
+        let digit = |n: u32, b: &u8| n.checked_mul(16)?.checked_add(char::from(*b).to_digit(16)?);
+        hex.iter().try_fold(0, digit) != Some(pid)
     }
 }
 
@@ -164,6 +162,9 @@ impl Prefix {
     /// As [`Prefix::find`], where the severity begins before `last`, if that is known.
     fn find_before<'a>(&self, line: &'a [u8], after: usize, last: Option<usize>) -> Option<Match<'a>> {
         let straight = if after == 0 { self.straight(line) } else { None };
+        if straight.as_ref().is_some_and(|first| !first.contradicts()) {
+            return straight;
+        }
         let first = straight.or_else(|| self.first(line, after, last))?;
         if !first.contradicts() {
             return Some(first);
@@ -180,14 +181,14 @@ impl Prefix {
     }
 
     /// The first match, where each field of it ends at the first place that it can: nearly every line is read so, at little cost.
+    #[inline]
     fn straight<'a>(&self, line: &'a [u8]) -> Option<Match<'a>> {
         let stop = Some(self.background.len()).filter(|stop| *stop < self.full.len());
         if stop.is_some_and(|stop| stop != self.plain) {
             return None;
         }
-        let (mut at, mut ends, mut count) = (0, [0; PIECES], 0);
-        let mut found = None;
-        for ((index, piece), end) in self.full.iter().enumerate().zip(&mut ends) {
+        let (mut at, mut fields, mut found) = (0, Fields::default(), None);
+        for (index, piece) in self.full.iter().enumerate() {
             let rest = line.get(at..)?;
             if stop == Some(index) {
                 found = word(rest);
@@ -195,7 +196,7 @@ impl Prefix {
                     break;
                 }
             }
-            at += match piece.plain(rest) {
+            let len = match piece.plain(rest) {
                 Some(len) => len,
                 None if piece.is_plain() => return None,
                 None => {
@@ -209,19 +210,16 @@ impl Prefix {
                     }
                 }
             };
-            (*end, count) = (at, index + 1);
-        }
-        if found.is_none() && count < self.full.len() {
-            return None;
-        }
-        let (word, message) = found.or_else(|| word(line.get(at..)?))?;
-        let (mut fields, mut set) = (Fields::default(), 0);
-        for (index, piece) in self.full.iter().enumerate().take(count).rev() {
+            // Of a field that stands in the prefix twice the last one counts.
             if let Piece::Field(field, form) = piece {
-                let from = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-                fields.take(*field, *form, line.get(from..*ends.get(index)?)?, &mut set);
+                fields.put(*field, *form, rest.get(..len)?);
             }
+            at += len;
         }
+        let (word, message) = match found {
+            Some(found) => found,
+            None => word(line.get(at..)?)?,
+        };
         Some(Match { fields, word, at, message: at + message })
     }
 
@@ -293,7 +291,15 @@ impl Piece {
     /// Length of a plain piece at the start of `text`.
     fn plain(&self, text: &[u8]) -> Option<usize> {
         match self {
-            Piece::Literal(literal) => (text.first() == literal.first() && text.starts_with(literal)).then_some(literal.len()),
+            Piece::Literal(literal) => {
+                // Most have one byte or two.
+                let here = match literal.as_slice() {
+                    [one] => text.first() == Some(one),
+                    [one, two] => text.first_chunk::<2>() == Some(&[*one, *two]),
+                    literal => text.first() == literal.first() && text.starts_with(literal),
+                };
+                here.then_some(literal.len())
+            }
             Piece::Pad => Some(blanks(text)),
             Piece::Field(_, form) => fixed(*form, text),
         }
@@ -392,14 +398,11 @@ fn is_host(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-' | b'_' | b'%')
 }
 
-/// Bytes in which the end of a field is looked for one by one.
-const NEAR: usize = 16;
-
 /// [`memchr::memmem::find`], without the cost of its preparation where the literal is one byte, as it mostly is.
 fn find(text: &[u8], literal: &[u8]) -> Option<usize> {
     match literal {
         // Names are short.
-        [byte] => text.iter().take(NEAR).position(|b| b == byte).or_else(|| Some(NEAR + memchr::memchr(*byte, text.get(NEAR..)?)?)),
+        [byte] => near(*byte, text),
         _ => text.seek(literal),
     }
 }
@@ -486,10 +489,13 @@ impl<'a> Fields<'a> {
     /// Fills in one field, unless it stands in the prefix once more, after this one.
     fn take(&mut self, field: Field, form: Form, text: &'a [u8], set: &mut u16) {
         let bit = 1 << field as u16;
-        if *set & bit != 0 {
-            return;
+        if *set & bit == 0 {
+            *set |= bit;
+            self.put(field, form, text);
         }
-        *set |= bit;
+    }
+
+    fn put(&mut self, field: Field, form: Form, text: &'a [u8]) {
         let some = || Some(text).filter(|t| !t.is_empty() && *t != b"[unknown]");
         match field {
             Field::Time => (self.time, self.epoch) = (Some(text), form == Form::Epoch),
@@ -509,6 +515,18 @@ impl<'a> Fields<'a> {
 
 /// `LOG:  ` and the like at the start of `text`, in any language, and where the message after it begins.
 fn word(text: &[u8]) -> Option<(Word, usize)> {
+    let frequent = match text {
+        [b'L', b'O', b'G', b':', rest @ ..] => Some((Word::Primary(Severity::Log), rest)),
+        [b'E', b'R', b'R', b'O', b'R', b':', rest @ ..] => Some((Word::Primary(Severity::Error), rest)),
+        [b'F', b'A', b'T', b'A', b'L', b':', rest @ ..] => Some((Word::Primary(Severity::Fatal), rest)),
+        [b'D', b'E', b'T', b'A', b'I', b'L', b':', rest @ ..] => Some((Word::Secondary(Label::Detail), rest)),
+        [b'S', b'T', b'A', b'T', b'E', b'M', b'E', b'N', b'T', b':', rest @ ..] => Some((Word::Secondary(Label::Statement), rest)),
+        _ => None,
+    };
+    if let Some((word, rest)) = frequent {
+        let blanks = usize::from(rest.starts_with(b" ")) + usize::from(rest.starts_with(b"  "));
+        return Some((word, text.len() - rest.len() + blanks));
+    }
     // No such word begins with a small letter; most of what is asked for does.
     if text.first().is_some_and(|b| !b.is_ascii_uppercase() && b.is_ascii()) {
         return None;

@@ -38,6 +38,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
+    #[inline]
     pub fn get(&self, pid: u32) -> Option<&Session> {
         self.by_pid.get(&pid)
     }

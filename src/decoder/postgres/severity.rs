@@ -1,5 +1,7 @@
 //! Severity words, and the words that introduce secondary lines, in the languages that PostgreSQL speaks.
 
+use std::sync::LazyLock;
+
 /// Severity of a record, in the server's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -236,6 +238,12 @@ const LABELS: &[(&str, Label)] = &[
     ("ВІДСТЕЖУВАТИ", Label::Backtrace),
 ];
 
+/// All words by their last byte.
+static BY_END: LazyLock<Vec<Vec<&[u8]>>> = LazyLock::new(|| {
+    let words = || WORDS.iter().map(|(word, _)| word.as_bytes()).chain(LABELS.iter().map(|(word, _)| word.as_bytes()));
+    (0..=u8::MAX).map(|last| words().filter(|word| word.last() == Some(&last)).collect()).collect()
+});
+
 /// The severity of this word, `None` where no language has it.
 pub fn severity(word: &[u8]) -> Option<Severity> {
     WORDS.iter().find(|(text, _)| text.as_bytes() == word).map(|(_, severity)| *severity)
@@ -249,7 +257,7 @@ pub fn ends_with_word(text: &[u8]) -> bool {
         [.., last] => last.is_ascii_uppercase() || !last.is_ascii(),
         [] => false,
     };
-    may && (WORDS.iter().any(|(word, _)| text.ends_with(word.as_bytes())) || LABELS.iter().any(|(word, _)| text.ends_with(word.as_bytes())))
+    may && text.last().and_then(|last| BY_END.get(usize::from(*last))).is_some_and(|words| words.iter().any(|word| text.ends_with(word)))
 }
 
 /// The kind of secondary line that this word introduces.

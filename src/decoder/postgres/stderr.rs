@@ -160,6 +160,8 @@ impl Decoder for StderrLog {
         };
         let parts = if hostile {
             Parts { message: detab(record.bytes.get(found.message..).unwrap_or_default(), arena), ..Parts::default() }
+        } else if first.len() == record.bytes.len() {
+            Parts { message: first.get(found.message..).unwrap_or_default(), ..Parts::default() }
         } else {
             self.parts(record.bytes, found.message, arena)
         };
@@ -404,7 +406,7 @@ fn decimal(number: u32, arena: &Bump) -> &[u8] {
 
 /// Whether the prefix of a line holds both names.
 fn stand_in(head: &[u8], user: &[u8], database: &[u8]) -> bool {
-    !user.is_empty() && head.find(user).is_some() && head.find(database).is_some()
+    !user.is_empty() && head.holds(user) && head.holds(database)
 }
 
 /// A record that can stand before the session runs.
@@ -421,8 +423,8 @@ fn hostile_match<'a>(prefix: &Prefix, bytes: &'a [u8]) -> Option<Match<'a>> {
     for _ in 0..64 {
         let Some(found) = prefix.find(bytes, after) else { break };
         after = found.at + 1;
-        let message = bytes.get(found.message..).unwrap_or_default().replace("\n\t", "\n");
-        let repeats = |name: Option<&[u8]>| name.is_some_and(|n| n.contains(&b'\n') && message.find(n).is_some());
+        let message = || bytes.get(found.message..).unwrap_or_default().replace("\n\t", "\n");
+        let repeats = |name: Option<&[u8]>| name.is_some_and(|n| n.contains(&b'\n') && message().holds(n));
         if matches!(found.word, Word::Primary(_)) {
             if repeats(found.fields.user) || repeats(found.fields.database) {
                 return Some(found);
@@ -469,11 +471,11 @@ fn detab<'a>(text: &'a [u8], arena: &'a Bump) -> &'a [u8] {
         return text;
     }
     let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), arena);
-    for (i, line) in text.split(|b| *b == b'\n').enumerate() {
-        if i > 0 {
-            out.push(b'\n');
-        }
-        out.extend_from_slice(if i > 0 { line.strip_prefix(b"\t").unwrap_or(line) } else { line });
+    let mut from = 0;
+    for lf in memchr::memchr_iter(b'\n', text) {
+        out.extend_from_slice_copy(text.get(from..=lf).unwrap_or_default());
+        from = lf + 1 + usize::from(text.get(lf + 1) == Some(&b'\t'));
     }
+    out.extend_from_slice_copy(text.get(from..).unwrap_or_default());
     out.into_bump_slice()
 }

@@ -3,11 +3,13 @@
 //! Keys are data, often secret and without number, so only the part that names a kind of thing is kept: `user:17:cart` is
 //! `user:*`, `session_8f3a` is `session_*`.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use bstr::BStr;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as Slots;
+use foldhash::fast::FixedState;
 
 use super::quoted::plain;
 use crate::event::Operation;
@@ -42,7 +44,7 @@ pub enum Keys {
     Match,
 }
 
-/// The commands in alphabetical order; [`find`] searches by halves. `a|b` is a command with its first argument.
+/// The commands in alphabetical order. `a|b` is a command with its first argument.
 #[rustfmt::skip]
 const COMMANDS: &[(&str, Operation, Keys)] = {
     use Keys::{All, AllButFirst, AllButLast, Counted, Everything, First, FirstAndCounted, FirstTwo, Match, Noise, Not, Pairs, Pattern, Second, Streams};
@@ -110,15 +112,8 @@ const COMMANDS: &[(&str, Operation, Keys)] = {
     ]
 };
 
-/// Where the commands of each letter begin, and end.
-static LETTERS: LazyLock<[usize; 27]> = LazyLock::new(|| {
-    let mut letter = b'a';
-    std::array::from_fn(|_| {
-        let first = letter;
-        letter += 1;
-        COMMANDS.partition_point(|(name, _, _)| name.bytes().next() < Some(first))
-    })
-});
+static BY_NAME: LazyLock<HashMap<&'static [u8], (Operation, Keys), FixedState>> =
+    LazyLock::new(|| COMMANDS.iter().map(|(name, operation, keys)| (name.as_bytes(), (*operation, *keys))).collect());
 
 type Lower = smallvec::SmallVec<[u8; 32]>;
 
@@ -127,13 +122,9 @@ const NAME: usize = 48;
 
 /// What is known of a command, by its name and its first argument; modules' commands (`JSON.GET`) by their words.
 pub fn find(name: &[u8], sub: &[u8]) -> (Operation, Keys) {
-    let mut key: Lower = name.iter().take(NAME).map(u8::to_ascii_lowercase).collect();
-    let lookup = |key: &[u8]| {
-        let letter = usize::from(key.first()?.checked_sub(b'a')?);
-        let commands = COMMANDS.get(*LETTERS.get(letter)?..*LETTERS.get(letter + 1)?)?;
-        let at = commands.binary_search_by(|(known, _, _)| known.as_bytes().cmp(key)).ok()?;
-        commands.get(at).map(|(_, operation, keys)| (*operation, *keys))
-    };
+    let mut key = Lower::from_slice(name.get(..NAME).unwrap_or(name));
+    key.make_ascii_lowercase();
+    let lookup = |key: &[u8]| BY_NAME.get(key).copied();
     let plain = lookup(&key);
     if !sub.is_empty() && sub.len() <= NAME && plain.is_none_or(|(_, keys)| matches!(keys, Keys::Not | Keys::Noise)) {
         key.push(b'|');
@@ -224,7 +215,7 @@ fn kind_of<'a>(key: &'a [u8], arena: &'a Bump) -> &'a BStr {
     const LONGEST: usize = 64;
     let with_star = |prefix: &[u8]| {
         let mut kind = Slots::with_capacity_in(prefix.len() + 1, arena);
-        kind.extend_from_slice(prefix);
+        kind.extend_from_slice_copy(prefix);
         kind.push(b'*');
         BStr::new(kind.into_bump_slice() as &[u8])
     };

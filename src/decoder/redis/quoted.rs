@@ -2,12 +2,19 @@
 
 use bumpalo::Bump;
 
+use crate::framing::seek::near;
+
+/// Bytes of a text in which its end is looked for one by one.
+const SHORT: usize = 16;
+
 /// The text at the start, between its quotes, and what follows it. Escapes stay.
 pub fn first(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let body = text.strip_prefix(b"\"")?;
     let mut at = 0;
     loop {
-        at += memchr::memchr2(b'"', b'\\', body.get(at..)?)?;
+        let rest = body.get(at..)?;
+        let end = rest.iter().take(SHORT).position(|b| matches!(b, b'"' | b'\\'));
+        at += end.or_else(|| Some(SHORT + memchr::memchr2(b'"', b'\\', rest.get(SHORT..)?)?))?;
         if body.get(at) == Some(&b'"') {
             return Some((body.get(..at)?, body.get(at + 1..)?));
         }
@@ -33,7 +40,7 @@ impl<'a> Iterator for Arguments<'a> {
 
 /// Undoes the escapes.
 pub fn plain<'a>(text: &'a [u8], arena: &'a Bump) -> &'a [u8] {
-    if memchr::memchr(b'\\', text).is_none() {
+    if near(b'\\', text).is_none() {
         return text;
     }
     let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), arena);

@@ -72,6 +72,8 @@ pub(super) struct Lanes {
     names: Arc<Names>,
     /// Room for the text of the next record in pieces.
     spare: Vec<u8>,
+    /// The mark of the last of `framers`.
+    mark: Option<u64>,
     /// States of the outer framer (its [`Framer::mark`], and what it saves), each from the envelope at this offset on.
     framers: BTreeMap<u64, (u64, Vec<u8>)>,
     arena: Bump,
@@ -234,6 +236,7 @@ impl Lanes {
             quiet: 0,
             names: Arc::default(),
             spare: Vec::new(),
+            mark: None,
             framers: BTreeMap::new(),
             arena: Bump::new(),
         }
@@ -270,11 +273,12 @@ impl Lanes {
             self.framers.pop_first();
         }
         self.framers.insert(offset, (mark, state));
+        self.mark = Some(mark);
     }
 
     /// The mark of the state that was remembered last.
     pub(super) fn remembered(&self) -> Option<u64> {
-        self.framers.last_key_value().map(|(_, (mark, _))| *mark)
+        self.mark
     }
 
     /// The outer framer's state where a restart would begin to read.
@@ -492,7 +496,7 @@ impl Lanes {
             lane: carried.lane,
             text: std::mem::take(&mut self.spare),
             place,
-            note: Kept::of(carried.note, &mut self.names),
+            note: Kept::of(carried.note, self.lanes.get_mut(&carried.lane).map_or(&mut self.names, |lane| &mut lane.names)),
             truncated: !first,
         });
         self.quiet = self.quiet.min(place.end);

@@ -18,7 +18,7 @@ use bumpalo::Bump;
 use serde::Deserialize;
 
 use super::rfc3339::rfc3339;
-use super::text::{Loose, keep, member, utf8};
+use super::text::{Fields, Loose, keep, member, read, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::event::Time;
 use crate::framing::json::Objects;
@@ -188,33 +188,43 @@ fn behind(text: &str, at: usize) -> Option<usize> {
 
 struct CloudWatch;
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct LogEvent<'a> {
-    #[serde(borrow)]
-    message: Cow<'a, str>,
+    message: Loose<'a>,
     /// Milliseconds.
-    timestamp: i64,
-    #[serde(borrow, default)]
+    timestamp: Loose<'a>,
     id: Loose<'a>,
-    #[serde(borrow, default, rename = "eventId")]
     event_id: Loose<'a>,
-    #[serde(borrow, default, rename = "ingestionTime")]
     ingested: Loose<'a>,
-    #[serde(borrow, default, rename = "logStreamName")]
     stream: Loose<'a>,
+}
+
+impl<'a> Fields<'a> for LogEvent<'a> {
+    fn field(&mut self, key: &str) -> Option<(u32, &mut Loose<'a>)> {
+        Some(match key {
+            "message" => (0, &mut self.message),
+            "timestamp" => (1, &mut self.timestamp),
+            "id" => (2, &mut self.id),
+            "eventId" => (3, &mut self.event_id),
+            "ingestionTime" => (4, &mut self.ingested),
+            "logStreamName" => (5, &mut self.stream),
+            _ => return None,
+        })
+    }
 }
 
 impl Envelope for CloudWatch {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
         const OTHER: Opened<'static> = Opened::Reject("not an event of CloudWatch Logs");
-        let Ok(event) = serde_json::from_str::<LogEvent<'a>>(utf8(record, arena)) else { return OTHER };
+        let Some(event) = read::<LogEvent<'a>>(utf8(record, arena)) else { return OTHER };
+        let (Loose::Text(message), Loose::Number(millis)) = (event.message, event.timestamp) else { return OTHER };
         if !event.id.is_there() && !event.event_id.is_there() && !event.ingested.is_there() {
             return OTHER;
         }
         let lane = lane(&[event.stream.name().as_bytes()]);
         let host = event.stream.keep(arena).map(BStr::new);
-        let note = Note { time: event.timestamp.checked_mul(1000).map(Time), host, ..Note::default() };
-        let payload = keep(event.message, arena).trim_end_matches(['\n', '\r']).as_bytes();
+        let note = Note { time: millis.checked_mul(1000).map(Time), host, ..Note::default() };
+        let payload = keep(message, arena).trim_end_matches(['\n', '\r']).as_bytes();
         if payload.is_empty() {
             return Opened::Skip("an event without text");
         }

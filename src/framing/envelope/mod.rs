@@ -126,6 +126,7 @@ pub struct Note<'a> {
 
 impl<'a> Note<'a> {
     /// This note, with what it lacks taken from the envelope around it.
+    #[inline]
     pub fn within(self, outer: Note<'a>) -> Note<'a> {
         Note {
             time: self.time.or(outer.time),
@@ -138,8 +139,12 @@ impl<'a> Note<'a> {
 
 /// The number of a lane: a fixed hash (FNV-1a, 64 bits) of what tells it apart. It is stored with positions, so it never changes.
 pub fn lane(parts: &[&[u8]]) -> u64 {
+    lane_within(0xcbf2_9ce4_8422_2325, parts)
+}
+
+/// The number of a lane that more tells apart than the parts of which `hash` was made.
+fn lane_within(mut hash: u64, parts: &[&[u8]]) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for part in parts {
         for byte in *part {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);

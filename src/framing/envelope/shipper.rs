@@ -13,10 +13,9 @@
 
 use bstr::BStr;
 use bumpalo::Bump;
-use serde::Deserialize;
 
 use super::rfc3339::rfc3339;
-use super::text::{Loose, utf8};
+use super::text::{Fields, Loose, read, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::config::FormatOptions;
 use crate::framing::json::Objects;
@@ -55,51 +54,57 @@ pub const MAPPED: Kind = Kind {
 };
 
 /// The fields by which shippers are told apart, and logs.
-#[derive(Deserialize)]
-#[serde(default)]
 #[derive(Default)]
 struct Shipped<'a> {
-    #[serde(borrow)]
     message: Loose<'a>,
     /// Fluent Bit's text; Filebeat's file.
-    #[serde(borrow)]
     log: Loose<'a>,
-    #[serde(borrow, rename = "@timestamp")]
     at: Loose<'a>,
-    #[serde(borrow)]
     timestamp: Loose<'a>,
-    #[serde(borrow)]
     time: Loose<'a>,
-    #[serde(borrow)]
     host: Loose<'a>,
-    #[serde(borrow)]
     hostname: Loose<'a>,
-    #[serde(borrow)]
     file: Loose<'a>,
-    #[serde(borrow)]
     filename: Loose<'a>,
-    #[serde(borrow)]
     source: Loose<'a>,
-    #[serde(borrow)]
     stream: Loose<'a>,
-    #[serde(borrow)]
     kubernetes: Loose<'a>,
-    #[serde(borrow)]
     container: Loose<'a>,
-    #[serde(borrow)]
     container_name: Loose<'a>,
-    #[serde(borrow)]
     agent: Loose<'a>,
-    #[serde(borrow)]
     beat: Loose<'a>,
-    #[serde(borrow)]
     source_type: Loose<'a>,
-    #[serde(borrow)]
     statement: Loose<'a>,
-    #[serde(borrow)]
     query: Loose<'a>,
-    #[serde(borrow)]
     sql: Loose<'a>,
+}
+
+impl<'a> Fields<'a> for Shipped<'a> {
+    fn field(&mut self, key: &str) -> Option<(u32, &mut Loose<'a>)> {
+        Some(match key {
+            "message" => (0, &mut self.message),
+            "log" => (1, &mut self.log),
+            "@timestamp" => (2, &mut self.at),
+            "timestamp" => (3, &mut self.timestamp),
+            "time" => (4, &mut self.time),
+            "host" => (5, &mut self.host),
+            "hostname" => (6, &mut self.hostname),
+            "file" => (7, &mut self.file),
+            "filename" => (8, &mut self.filename),
+            "source" => (9, &mut self.source),
+            "stream" => (10, &mut self.stream),
+            "kubernetes" => (11, &mut self.kubernetes),
+            "container" => (12, &mut self.container),
+            "container_name" => (13, &mut self.container_name),
+            "agent" => (14, &mut self.agent),
+            "beat" => (15, &mut self.beat),
+            "source_type" => (16, &mut self.source_type),
+            "statement" => (17, &mut self.statement),
+            "query" => (18, &mut self.query),
+            "sql" => (19, &mut self.sql),
+            _ => return None,
+        })
+    }
 }
 
 struct Shipper(fn(&Shipped<'_>) -> bool);
@@ -107,7 +112,7 @@ struct Shipper(fn(&Shipped<'_>) -> bool);
 impl Envelope for Shipper {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
         const OTHER: Opened<'static> = Opened::Reject("not of this log shipper");
-        let Ok(shipped) = serde_json::from_str::<Shipped<'a>>(utf8(record, arena)) else { return OTHER };
+        let Some(shipped) = read::<Shipped<'a>>(utf8(record, arena)) else { return OTHER };
         if !(self.0)(&shipped) {
             return OTHER;
         }

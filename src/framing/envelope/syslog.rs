@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bumpalo::Bump;
 
-use super::{Carried, Envelope, Kind, Opened, Part, lane};
+use super::{Carried, Envelope, Kind, Opened, Part, lane, lane_within};
 use crate::config::FormatOptions;
 use crate::event::Time;
 use crate::framing::octets::Messages;
@@ -104,15 +104,16 @@ impl Envelope for Syslog {
         let kind = found.process.map_or(&b""[..], |process| process.split(|b| *b == b'.').next().unwrap_or_default());
         let lane = lane(&[host, program, kind]);
         let process = found.note.pid.unwrap_or(0).to_le_bytes();
-        let join = super::lane(&[host, program, kind, &process]);
-        let whole = piece(found.payload, program).is_none();
-        let text = unescape(found.payload, whole, arena);
+        let join = lane_within(lane, &[&process]);
+        let piece = piece(found.payload, program);
+        let text = unescape(found.payload, piece.is_none(), arena);
         if text.is_empty() {
             return Opened::Skip("an empty syslog message");
         }
-        let (part, payload) = match self.pieces.take(text, program, join) {
-            (Some(part), text) => (part, text),
-            (None, text) => (Part::Line, text),
+        let piece = if std::ptr::eq(text, found.payload) { piece } else { self::piece(text, program) };
+        let (part, payload) = match piece {
+            Some((piece, text)) => (self.pieces.piece(join, piece, text), text),
+            None => (Part::Line, text),
         };
         Opened::Carried(Carried { payload, lane, part, note: found.note })
     }
@@ -146,11 +147,9 @@ fn numbers(text: &[u8]) -> Option<(Piece, &[u8])> {
     let rest = text.strip_prefix(b"[")?;
     let close = rest.iter().take(32).position(|b| *b == b']')?;
     let (inside, text) = (rest.get(..close)?, rest.get(close + 1..)?);
-    let number = |text: &[u8]| match text.iter().all(u8::is_ascii_digit) {
-        true => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),
-        false => None,
-    };
-    let piece = match memchr::memchr(b'-', inside) {
+    let digit = |sum: u64, byte: &u8| sum.checked_mul(10)?.checked_add(u64::from(byte.is_ascii_digit().then(|| byte - b'0')?));
+    let number = |text: &[u8]| if text.is_empty() { None } else { text.iter().try_fold(0, digit) };
+    let piece = match inside.iter().position(|b| *b == b'-') {
         Some(dash) => Piece { record: Some(number(inside.get(..dash)?)?), number: number(inside.get(dash + 1..)?)? },
         None => Piece { record: None, number: number(inside)? },
     };

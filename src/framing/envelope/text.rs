@@ -5,7 +5,7 @@ use std::fmt;
 
 use bumpalo::Bump;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The record as text: as it is where it is UTF-8, otherwise with replacement characters.
 pub fn utf8<'a>(record: &'a [u8], arena: &'a Bump) -> &'a str {
@@ -135,6 +135,48 @@ impl<'de> Visitor<'de> for LooseVisitor {
 /// A key, borrowed where it has no escapes.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// An object of which only some fields matter.
+pub trait Fields<'a>: Default {
+    /// The field under this key, and its number below 32.
+    fn field(&mut self, key: &str) -> Option<(u32, &mut Loose<'a>)>;
+}
+
+/// Reads such an object; `None` where it is none, or has a field twice.
+pub fn read<'a, F: Fields<'a>>(text: &'a str) -> Option<F> {
+    let (mut fields, mut json) = (F::default(), serde_json::Deserializer::from_str(text));
+    json.deserialize_map(Filled(&mut fields)).ok()?;
+    json.end().ok()?;
+    Some(fields)
+}
+
+/// Fills the fields in where they are: to hand them on would cost more than to read them.
+struct Filled<'s, F>(&'s mut F);
+
+impl<'de, F: Fields<'de>> Visitor<'de> for Filled<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        let mut seen = 0u32;
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            match self.0.field(&key) {
+                Some((number, _)) if seen >> number & 1 == 1 => return Err(M::Error::custom("a field stands twice")),
+                Some((number, field)) => {
+                    seen |= 1 << number;
+                    *field = map.next_value()?;
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The value of `key` at the top of a JSON object, as it is written. The object must be sound.
 pub fn member<'a>(object: &'a [u8], key: &str) -> Option<&'a [u8]> {

@@ -6,6 +6,8 @@
 //!
 //! The names in Connect are the one text that is not SQL. See [`Framer::connect`].
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::header::{self, Act, Header};
@@ -55,6 +57,24 @@ pub struct Framer {
     open: bool,
     #[serde(skip)]
     scan: Scan,
+    /// Bytes before the buffer.
+    #[serde(skip)]
+    gone: u64,
+    /// The lines behind the last login, one behind the other: they are in reach of the next one, too.
+    #[serde(skip)]
+    behind: VecDeque<Behind>,
+}
+
+/// A line behind a login.
+#[derive(Debug, Clone, Copy)]
+struct Behind {
+    /// Counted from the start of the log.
+    start: u64,
+    len: usize,
+    /// It ends as a login does.
+    connected: bool,
+    /// It is one.
+    login: bool,
 }
 
 /// Only differences of times matter to the framing.
@@ -64,7 +84,16 @@ fn local() -> Timestamps {
 
 impl Default for Framer {
     fn default() -> Self {
-        Framer { iso: None, doubt: Doubt::default(), stamps: local(), passing: false, open: false, scan: Scan::default() }
+        Framer {
+            iso: None,
+            doubt: Doubt::default(),
+            stamps: local(),
+            passing: false,
+            open: false,
+            scan: Scan::default(),
+            gone: 0,
+            behind: VecDeque::new(),
+        }
     }
 }
 
@@ -81,6 +110,28 @@ struct Scan {
 
 impl crate::framing::Framer for Framer {
     fn next(&mut self, buf: &[u8], more: More) -> Framed {
+        let framed = self.look(buf, more);
+        self.gone += match &framed {
+            Framed::Record(frame) => frame.consumed as u64,
+            Framed::Skip { consumed, .. } => *consumed as u64,
+            Framed::Incomplete => 0,
+        };
+        framed
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        if let Ok(framer) = postcard::from_bytes(state) {
+            *self = framer;
+        }
+    }
+}
+
+impl Framer {
+    fn look(&mut self, buf: &[u8], more: More) -> Framed {
         if self.passing {
             return self.pass(buf);
         }
@@ -89,7 +140,11 @@ impl crate::framing::Framer for Framer {
         {
             return skip;
         }
-        let first = match memchr::memchr(b'\n', buf) {
+        while self.behind.front().is_some_and(|line| line.start < self.gone) {
+            self.behind.pop_front();
+        }
+        let known = self.behind.front().filter(|line| line.start == self.gone).map(|line| line.len);
+        let first = match known.or_else(|| memchr::memchr(b'\n', buf)) {
             Some(end) => end,
             None if buf.len() > MAX_RECORD => return self.cut(buf),
             None if more == More::Closed && !buf.is_empty() => buf.len(),
@@ -119,18 +174,6 @@ impl crate::framing::Framer for Framer {
         }
     }
 
-    fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).unwrap_or_default()
-    }
-
-    fn restore(&mut self, state: &[u8]) {
-        if let Ok(framer) = postcard::from_bytes(state) {
-            *self = framer;
-        }
-    }
-}
-
-impl Framer {
     /// The server logged what it could parse, and this record is its own.
     fn parsed(&self) -> bool {
         self.iso == Some(true) && self.doubt.none()
@@ -283,22 +326,40 @@ impl Framer {
             };
         }
         let closed = more == More::Closed;
+        let database = buf.get(head.argument..first).and_then(|l| l.seek_last(b" on ")).map_or(first, |on| head.argument + on + 4);
         let (mut names, mut stray, mut from) = (first, false, first + 1);
+        while self.behind.front().is_some_and(|line| line.start < self.gone + from as u64) {
+            self.behind.pop_front();
+        }
+        if self.behind.front().is_some_and(|line| line.start != self.gone + from as u64) {
+            self.behind.clear();
+        }
+        let mut index = 0;
         while from < first + NAMES {
-            let Some(rest) = buf.get(from..).filter(|rest| !rest.is_empty()) else { break };
-            let Some(end) = memchr::memchr(b'\n', rest).or((closed || rest.len() > NAMES).then_some(rest.len())) else { break };
-            let line = rest.get(..end).unwrap_or_default();
-            if header::connected(line) {
-                let login = begins(line);
-                let database = buf.get(head.argument..first).and_then(|l| l.seek_last(b" on ")).map_or(first, |on| head.argument + on + 4);
-                // Other heads are short enough for a name, too; there the user is one who may have written what follows anyhow.
-                let short = self.iso == Some(true) && from + line.len() <= database + DATABASE + b" using TCP/IP".len();
-                if !login {
-                    names = from + end;
+            let line = match self.behind.get(index) {
+                Some(line) => *line,
+                None => {
+                    let Some(rest) = buf.get(from..).filter(|rest| !rest.is_empty()) else { break };
+                    let end = memchr::memchr(b'\n', rest);
+                    let Some(len) = end.or((closed || rest.len() > NAMES).then_some(rest.len())) else { break };
+                    let text = rest.get(..len).unwrap_or_default();
+                    let connected = header::connected(text);
+                    let line = Behind { start: self.gone + from as u64, len, connected, login: connected && begins(text) };
+                    if end.is_some() {
+                        self.behind.push_back(line);
+                    }
+                    line
                 }
-                stray |= !login || short;
+            };
+            if line.connected {
+                // Other heads are short enough for a name, too; there the user is one who may have written what follows anyhow.
+                let short = self.iso == Some(true) && from + line.len <= database + DATABASE + b" using TCP/IP".len();
+                if !line.login {
+                    names = from + line.len;
+                }
+                stray |= !line.login || short;
             }
-            from += end + 1;
+            (from, index) = (from + line.len + 1, index + 1);
         }
         if more == More::Flowing && from < first + NAMES {
             return Framed::Incomplete;
@@ -311,14 +372,15 @@ impl Framer {
             }
         }
         let next = (names + 1).min(buf.len());
-        let (end, refused) = match self.refused(buf, next, head.id, 1) {
+        let follower = buf.get(next..).and_then(header::parse);
+        let refusal = follower.filter(|h| h.id == head.id).map(|h| next + h.argument);
+        let (end, refused) = match refusal.filter(|at| buf.get(*at..).is_some_and(|text| text.starts_with(refusal::START))) {
             Some(at) => match refusal::end(buf.get(at..).unwrap_or_default(), |line, _| begins(line), more != More::Flowing) {
                 Some(len) => (at + len, true),
                 None => return Framed::Incomplete,
             },
             None => (names, false),
         };
-        let follower = buf.get(next..).and_then(header::parse);
         let confirmed = refused || follower.is_some_and(|h| h.id == head.id && !matches!(h.act, Act::Connect));
         let framed = self.record(buf, end, if names > first { Some(NAME) } else { (!confirmed).then_some(UNCONFIRMED) });
         self.open = stray && names == first;

@@ -116,17 +116,24 @@ pub fn parse(line: &[u8]) -> Option<Header<'_>> {
     }
     let id_text = rest.get(..digits).filter(|d| !d.is_empty())?;
     let rest = rest.get(digits..)?.strip_prefix(b" ")?;
-    let (name, act) = COMMANDS.iter().find(|(name, _)| name.first() == rest.first() && rest.starts_with(name))?;
-    let after = rest.get(name.len()..)?;
-    let gap = after.iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let (name, act) = match rest {
+        [b'Q', b'u', b'e', b'r', b'y', ..] => (5, Act::Statement),
+        _ => COMMANDS
+            .iter()
+            .find(|(name, _)| name.first() == rest.first() && rest.starts_with(name))
+            .map(|(name, act)| (name.len(), *act))?,
+    };
+    let after = rest.get(name..)?;
     let gap = match after {
         // The tab ends the command; further ones are the argument's.
         [b'\t', ..] => 1,
         [] | [b'\r' | b'\n', ..] => 0,
-        _ if gap >= 2 => gap,
-        _ => return None,
+        _ => after.iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count(),
     };
-    Some(Header { stamp, iso, id, id_text, act: *act, argument: line.len() - after.len() + gap })
+    if gap == 1 && after.first() != Some(&b'\t') || gap == 0 && !matches!(after, [] | [b'\r' | b'\n', ..]) {
+        return None;
+    }
+    Some(Header { stamp, iso, id, id_text, act, argument: line.len() - after.len() + gap })
 }
 
 /// `USER@HOST [as PROXIED] on DATABASE [using PROTOCOL]`.

@@ -3,7 +3,7 @@
 use bstr::ByteSlice;
 
 use crate::decoder::mysql::lex::{Lexed, Lexer};
-use crate::framing::seek::Seek;
+use crate::framing::seek::{Seek, near};
 
 /// What an entry begins with.
 pub const TIME: &[u8] = b"# Time: ";
@@ -71,24 +71,24 @@ impl<'a> Entry<'a> {
 
     /// Whether a head in which `use` and `SET timestamp` have stood or not goes on with this line, which has no `#`.
     pub fn goes_on(used: &mut bool, stamped: &mut bool, line: &[u8]) -> bool {
-        let mut head = Entry { used: used.then_some(b""), timestamp: stamped.then_some(b""), ..Entry::default() };
-        let on = head.set(line);
-        (*used, *stamped) = (head.used.is_some(), head.timestamp.is_some());
-        on
+        match setting(line, *used, *stamped) {
+            Some(Setting::Used(_)) => *used = true,
+            Some(Setting::Stamp(_)) => *stamped = true,
+            None => return false,
+        }
+        true
     }
 
-    /// `use db;` and `SET timestamp=N;`, in this order, each once.
     fn set(&mut self, line: &'a [u8]) -> bool {
-        let line = line.trim_ascii_end();
-        let Some(line) = line.strip_suffix(b";").filter(|_| self.timestamp.is_none() && self.command.is_none()) else { return false };
-        if let Some(name) = line.strip_prefix(b"use ").filter(|_| self.used.is_none()) {
-            self.used = Some(name.strip_prefix(b"`").and_then(|n| n.strip_suffix(b"`")).unwrap_or(name));
-            return true;
+        if self.command.is_some() {
+            return false;
         }
-        let Some(list) = line.strip_prefix(b"SET ") else { return false };
-        let number = list.split(|b| *b == b',').find_map(|pair| pair.strip_prefix(b"timestamp="));
-        self.timestamp = number.filter(|n| n.iter().all(|b| b.is_ascii_digit() || *b == b'.'));
-        self.timestamp.is_some()
+        match setting(line, self.used.is_some(), self.timestamp.is_some()) {
+            Some(Setting::Used(name)) => self.used = Some(name),
+            Some(Setting::Stamp(number)) => self.timestamp = Some(number),
+            None => return false,
+        }
+        true
     }
 
     fn attributes(&mut self, line: &'a [u8]) {
@@ -126,7 +126,7 @@ impl<'a> Entry<'a> {
         let mut rest = line;
         loop {
             let word = rest.trim_ascii_start();
-            let len = word.iter().take_while(|b| !b.is_ascii_whitespace()).count();
+            let len = word_len(word);
             let Some((word, behind)) = word.split_at_checked(len).filter(|(word, _)| !word.is_empty()) else { return };
             rest = behind;
             if let [name @ .., b':'] = word {
@@ -268,6 +268,46 @@ pub fn whole(entry: &Entry<'_>, body: &[u8]) -> bool {
     lexer.statement() == Lexed::Whole && !compound(body)
 }
 
+/// What stands between the lines with `#` and the statement.
+enum Setting<'a> {
+    Used(&'a [u8]),
+    Stamp(&'a [u8]),
+}
+
+/// `use db;` and `SET timestamp=N;`, in this order, each once.
+fn setting(line: &[u8], used: bool, stamped: bool) -> Option<Setting<'_>> {
+    if stamped || !matches!(line.first(), Some(b'u' | b'S')) {
+        return None;
+    }
+    let line = line.trim_ascii_end().strip_suffix(b";")?;
+    if let Some(name) = line.strip_prefix(b"use ").filter(|_| !used) {
+        return Some(Setting::Used(name.strip_prefix(b"`").and_then(|n| n.strip_suffix(b"`")).unwrap_or(name)));
+    }
+    let number = line.strip_prefix(b"SET ")?.split(|b| *b == b',').find_map(|pair| pair.strip_prefix(b"timestamp="))?;
+    number.iter().all(|b| b.is_ascii_digit() || *b == b'.').then_some(Setting::Stamp(number))
+}
+
+/// Length of the word at the start of `text`. Eight bytes at a time are looked at, about as many as words have.
+fn word_len(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let mut at = 0;
+    loop {
+        if let Some((eight, _)) = text.get(at..).and_then(|rest| rest.split_first_chunk::<8>()) {
+            let eight = u64::from_le_bytes(*eight);
+            // The lowest high bit that is set stands in the first byte below `!`; those above may be wrong.
+            let low = eight.wrapping_sub(ONES * 0x21) & !eight & (ONES << 7);
+            at += low.trailing_zeros() as usize / 8;
+            if low == 0 {
+                continue;
+            }
+        }
+        match text.get(at) {
+            Some(byte) if !byte.is_ascii_whitespace() => at += 1,
+            _ => return at,
+        }
+    }
+}
+
 fn number(word: &[u8]) -> Option<u64> {
     if (1..=19).contains(&word.len()) && word.iter().all(u8::is_ascii_digit) {
         return Some(word.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
@@ -277,8 +317,7 @@ fn number(word: &[u8]) -> Option<u64> {
 
 /// Seconds with a fraction of any length in microseconds.
 fn micros(word: &[u8]) -> Option<u64> {
-    let (whole, fraction) =
-        memchr::memchr(b'.', word).and_then(|point| Some((word.get(..point)?, word.get(point + 1..)?))).unwrap_or((word, b""));
+    let (whole, fraction) = near(b'.', word).and_then(|point| Some((word.get(..point)?, word.get(point + 1..)?))).unwrap_or((word, b""));
     let mut value = number(whole)?.checked_mul(1_000_000)?;
     let mut scale = 100_000;
     for digit in fraction {
@@ -375,6 +414,18 @@ mod tests {
         );
         let entry = Entry::parse(b"# User@Host: a[a] @  []\n# Query_time: 0\n# administrator command: Quit;");
         assert_eq!(entry.command, Some(&b"Quit"[..]));
+    }
+
+    #[test]
+    fn words() {
+        for len in 0..30 {
+            for fill in ["x", "\u{e9}", "\u{1}", "!", "\u{b}"] {
+                for end in ["", " ", "\t1 ", "\r", "\u{c}xxxxxxxxxx"] {
+                    let word = fill.repeat(len);
+                    assert_eq!(word_len(format!("{word}{end}").as_bytes()), word.len(), "{word:?} {end:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -151,11 +151,13 @@ impl Framer {
             if head || (line.is_empty() && !std::mem::replace(&mut self.scan.blank, true)) {
                 return;
             }
-            let entry = Entry::parse(buf.get(..at + line.len()).unwrap_or_default());
-            self.scan.body = Some(entry.parsed() && entry.command.is_none() && self.doubt.none());
-            if entry.command.is_some() {
-                return;
-            }
+            // Where others may have written this nobody asks what the server says of it.
+            self.scan.body = Some(
+                self.doubt.none() && {
+                    let entry = Entry::parse(buf.get(..at + line.len()).unwrap_or_default());
+                    entry.parsed() && entry.command.is_none()
+                },
+            );
         }
         // Of a statement that was perhaps not parsed nobody asks how it ends.
         if self.scan.body == Some(true) {

@@ -53,28 +53,28 @@ pub(super) fn repeated(entry: &[u8]) -> Vec<&[u8]> {
     if !memchr::memchr2_iter(b'"', b'=', message).any(named) {
         return names;
     }
-    for (open, close) in [
-        (&b"user \""[..], &b"\""[..]),
-        (b"user \"", b"\", database \""),
-        (b"database \"", b"\" does not exist"),
-        (b"database \"", b"\", "),
-        (b"database \"", b"\""),
-        (b"role \"", b"\" does not exist"),
-        (b"Role \"", b"\" does not exist"),
-        (b"User \"", b"\" "),
-        (b"user=", b" database="),
-        (b" database=", b" application_name="),
-        (b" database=", b" host="),
-        (b" database=", b" SSL enabled ("),
-        (b" database=", b""),
-    ] {
-        let Some(start) = message.seek(open) else { continue };
-        let Some(rest) = message.get(start + open.len()..) else { continue };
-        let end = if close.is_empty() { Some(rest.len()) } else { rest.seek_last(close) };
-        if let Some(name) = end.and_then(|end| rest.get(..end))
-            && name.contains(&b'\n')
-        {
-            names.push(name);
+    let places: [(&[u8], &[&[u8]]); 7] = [
+        (b"user \"", &[b"\"", b"\", database \""]),
+        (b"database \"", &[b"\" does not exist", b"\", ", b"\""]),
+        (b"role \"", &[b"\" does not exist"]),
+        (b"Role \"", &[b"\" does not exist"]),
+        (b"User \"", &[b"\" "]),
+        (b"user=", &[b" database="]),
+        (b" database=", &[b" application_name=", b" host=", b" SSL enabled (", b""]),
+    ];
+    for (open, closes) in places {
+        let Some(rest) = message.seek(open).and_then(|start| message.get(start + open.len()..)) else { continue };
+        // Whatever it ends with, a name holds a line end.
+        if memchr::memchr(b'\n', rest).is_none() {
+            continue;
+        }
+        for close in closes {
+            let end = if close.is_empty() { Some(rest.len()) } else { rest.seek_last(close) };
+            if let Some(name) = end.and_then(|end| rest.get(..end))
+                && name.contains(&b'\n')
+            {
+                names.push(name);
+            }
         }
     }
     names

@@ -142,7 +142,8 @@ impl Lane {
             let consumed = consumed.clamp(1, rest.len());
             let begin = self.used + frame.map_or(0, |frame| frame.skip);
             self.used += consumed;
-            let first = self.held.iter().find(|held| held.end > begin);
+            // Nearly always the first.
+            let first = self.held.front().filter(|held| held.end > begin).or_else(|| self.held.iter().find(|held| held.end > begin));
             let last = self.held.iter().find(|held| held.end >= self.used).or(self.held.back());
             if let (Some(first), Some(last)) = (first, last) {
                 let place = Place { offset: first.place.offset, end: last.place.end };

@@ -163,6 +163,9 @@ fn tag(text: &[u8]) -> Option<Tag> {
         b'[' => bracket(text, end),
         // `Oracle Audit[77]:`, and nothing else has blanks in its name: a number must follow.
         _ => {
+            if !head.starts_with(b"Oracle ") {
+                return None;
+            }
             let open = head.iter().position(|b| *b == b'[')?;
             let words = head.get(..open)?;
             if !words.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'-' | b'_')) {
@@ -170,7 +173,7 @@ fn tag(text: &[u8]) -> Option<Tag> {
             }
             bracket(text, open).filter(|tag| {
                 let process = tag.process.and_then(|(from, to)| text.get(from..to));
-                words.starts_with(b"Oracle ") && process.is_some_and(|process| number(process).is_some())
+                process.is_some_and(|process| number(process).is_some())
             })
         }
     }
@@ -219,10 +222,8 @@ fn pid(process: &[u8]) -> Option<u32> {
 }
 
 fn number(text: &[u8]) -> Option<u32> {
-    if !text.first()?.is_ascii_digit() {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    text.first()?;
+    text.iter().try_fold(0u32, |sum, byte| sum.checked_mul(10)?.checked_add(u32::from(byte.is_ascii_digit().then(|| byte - b'0')?)))
 }
 
 #[cfg(test)]
