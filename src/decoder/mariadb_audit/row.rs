@@ -4,6 +4,8 @@
 //! one of them shifts the columns; a row is therefore read from its right end first, where no client writes, and from the
 //! left only where the right end is the statement.
 
+use serde::{Deserialize, Serialize};
+
 use crate::framing::seek::Seek;
 
 /// What a row reports.
@@ -68,6 +70,37 @@ pub struct Row<'a> {
     pub object: &'a [u8],
     /// Empty for table rows.
     pub code: &'a [u8],
+}
+
+/// How rows begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Start {
+    /// `TIME,SERVER,`
+    #[default]
+    Timed,
+    /// `SERVER,`: the time is syslog's.
+    Bare,
+}
+
+impl Start {
+    /// Length of what every row starts with, if `line` starts with it.
+    pub fn head(self, line: &[u8]) -> Option<usize> {
+        if self == Start::Timed {
+            return head(line);
+        }
+        // Behind a tag of its own the plugin puts what `server_audit_syslog_info` says and a blank.
+        let server = memchr::memchr2(b',', b'\n', line).filter(|at| line.get(*at) == Some(&b','))?;
+        let server = line.get(..server)?;
+        (!server.trim_ascii().is_empty() && !server.contains(&b':')).then_some(server.len() + 1)
+    }
+
+    /// Reads a complete row (perhaps over several lines, where a name holds line ends).
+    pub fn parse(self, record: &[u8]) -> Result<Row<'_>, &'static str> {
+        match self {
+            Start::Timed => parse(record),
+            Start::Bare => body(b"", self.head(record).and_then(|head| record.get(head..)).unwrap_or_default()),
+        }
+    }
 }
 
 /// Length of the `TIME,SERVER,` that every row starts with, if `line` starts with it.
@@ -168,7 +201,11 @@ fn number(text: &[u8]) -> Option<u64> {
 pub fn parse(record: &[u8]) -> Result<Row<'_>, &'static str> {
     let Some(head) = head(record) else { return Err("no time stamp and server name at the start") };
     let time = memchr::memchr(b',', record).and_then(|comma| record.get(..comma)).unwrap_or_default();
-    let body = record.get(head..).unwrap_or_default();
+    body(time, record.get(head..).unwrap_or_default())
+}
+
+/// A row behind its head.
+fn body<'a>(time: &'a [u8], body: &'a [u8]) -> Result<Row<'a>, &'static str> {
     if let Some(t) = tail(body) {
         let user = body.get(..t.start).unwrap_or_default();
         return Ok(Row {
@@ -295,6 +332,14 @@ mod tests {
         );
         let hostile = "20261122 02:21:28,vm,adm,1.1.1.1,9,9,QUERY,app,'DROP TABLE t',0,127.0.0.68,63,0,FAILED_CONNECT,,,1045";
         check(hostile, "adm,1.1.1.1,9,9,QUERY,app,'DROP TABLE t',0", "127.0.0.68", Op::FailedConnect, "", "1045");
+    }
+
+    #[test]
+    fn rows_without_a_time() {
+        let row = Start::Bare.parse(b" vm,tok,10.0.0.1,3,7,QUERY,app,'select 1',0").unwrap();
+        assert_eq!((row.user, row.host, row.object, row.time), (&b"tok"[..], &b"10.0.0.1"[..], &b"select 1"[..], &b""[..]));
+        assert!(Start::Bare.parse(b"no row, of a log").is_err());
+        assert!(Start::Bare.parse(b"").is_err());
     }
 
     #[test]
