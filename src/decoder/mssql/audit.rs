@@ -253,10 +253,6 @@ impl Decoder for Audit {
             Err(Unread::Broken(reason)) => return Decoded::Reject(reason),
         };
         let stamp = values.get(Field::Time);
-        // A shipper of the Windows log hands on all of its events.
-        if stamp.is_empty() && values.get(Field::Action).is_empty() && record.bytes.trim_start().first() == Some(&b'{') {
-            return Decoded::Skip("another event than an audit's");
-        }
         let Ok(time) = self.stamps.parse(stamp.trim()) else {
             return Decoded::Reject(if stamp.is_empty() { "an audit event without event_time" } else { "unreadable time stamp" });
         };

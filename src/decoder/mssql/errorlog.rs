@@ -279,9 +279,6 @@ fn refused<'a>(said: &'a [u8], announced: Option<&[u8]>, event: &mut Event<'a>, 
         rest.get(..end)
     });
     event.principal = name.or_else(|| quoted(said)).and_then(some).map(|name| Principal { name, provenance: Provenance::Claimed });
-    // Behind the name, in the server's own words: `Reason: Failed to open the explicitly specified database 'shop'.`
-    let reason = name.and_then(|name| said.get(name.len()..)?.seek(b"'. Reason:").and_then(|at| said.get(name.len() + at..)));
-    event.database = reason.and_then(|reason| quoted(reason.get(reason.seek(b"specified database ")?..)?)).and_then(some);
 }
 
 /// The first text in quotes; an apostrophe inside a word opens none.
