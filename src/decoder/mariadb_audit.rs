@@ -87,7 +87,9 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     match read {
         // Only within syslog is there a time.
         // Names of refused logins may have torn some.
-        _ if start == Start::Bare && read * 4 >= rows * 3 => Guess::new(70, format!("{read} of {rows} lines are server,user,host,connection,query,operation,...")),
+        _ if start == Start::Bare && read * 4 >= rows * 3 => {
+            Guess::new(70, format!("{read} of {rows} lines are server,user,host,connection,query,operation,..."))
+        }
         _ if start == Start::Bare => Guess::NO,
         0 => Guess::NO,
         _ if read * 2 >= rows => Guess::new(97, format!("{read} of {rows} lines are time,server,user,host,connection,query,operation,...")),

@@ -146,12 +146,13 @@ pub struct Tail<'a> {
 
 /// Reads the right end of a line, whatever stands before it.
 pub fn tail(line: &[u8]) -> Option<Tail<'_>> {
-    tail_of(line).or_else(|| {
-        // RDS adds how the client is connected as an eleventh column.
-        let comma = memchr::memrchr(b',', line)?;
-        matches!(line.get(comma + 1..)?, b"SSL/TLS" | b"TCP/IP" | b"SOCKET" | b"NAMED_PIPE" | b"SHARED_MEMORY" | b"UNDEFINED")
-            .then(|| tail_of(line.get(..comma)?))?
-    })
+    tail_of(line).or_else(|| tail_of(without_connection_type(line)?))
+}
+
+/// A line without its eleventh column: RDS adds how the client is connected.
+fn without_connection_type(line: &[u8]) -> Option<&[u8]> {
+    let (line, column) = line.split_at_checked(memchr::memrchr(b',', line)?)?;
+    matches!(column, b",SSL/TLS" | b",TCP/IP" | b",SOCKET" | b",NAMED_PIPE" | b",SHARED_MEMORY" | b",UNDEFINED").then_some(line)
 }
 
 fn tail_of(line: &[u8]) -> Option<Tail<'_>> {
@@ -253,7 +254,8 @@ fn columns<'a>(time: &'a [u8], body: &'a [u8], user_end: usize) -> Option<Row<'a
         Op::Query => {
             let open = rest.seek(b",'")?;
             let close = memchr::memrchr(b'\'', rest)?;
-            let code = rest.get(close + 1..)?.strip_prefix(b",")?;
+            let end = rest.get(close + 1..)?;
+            let code = without_connection_type(end).or(end.strip_suffix(b",")).unwrap_or(end).strip_prefix(b",")?;
             number(code)?;
             // `''` is an empty statement; a single quote is a torn row.
             Some(row(rest.get(..open)?, rest.get(open + 2..close)?, code))
@@ -295,6 +297,8 @@ mod tests {
         check("20261122 02:21:28,vm,u,10.0.0.1:5123,3,0,CONNECT,app,TLSv1.3,0", "u", "10.0.0.1:5123", Op::Connect, "TLSv1.3", "0");
         check("20261122 02:21:28,vm,u,10.0.0.1,3,0,CONNECT,app,,0,SSL/TLS", "u", "10.0.0.1", Op::Connect, "", "0");
         check("1795314088123456,vm,u,10.0.0.1,3,7,QUERY,app,'select 1',0", "u", "10.0.0.1", Op::Query, "select 1", "0");
+        check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,SSL/TLS", "u", "h", Op::Query, "select 1", "0");
+        check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,", "u", "h", Op::Query, "select 1", "0");
         check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'',1065", "u", "h", Op::Query, "", "1065");
         check("20261122 02:21:28,vm,u,h,3,7,READ,app,customers,", "u", "h", Op::Read, "customers", "");
         check("20261122 02:21:28,vm,u,h,3,7,READ,app,a,b,", "u", "h", Op::Read, "a,b", "");

@@ -238,7 +238,7 @@ fn execute<'a>(event: &mut Event<'a>, named: &'a [u8], outcome: Outcome) {
 fn duration<'a>(event: &mut Event<'a>, rest: &'a [u8], fields: &Fields<'a>, arena: &'a Bump) {
     let Some((micros, rest)) = milliseconds(rest) else { return };
     event.duration_us = Some(micros);
-    if let Some(plan) = rest.strip_prefix(plan::PLAN) {
+    if let Some(plan) = plan::plan(rest) {
         // Inside a function a plan has a context, and its statement is a part of the one that is logged.
         if !fields.context
             && let Some(sql) = plan::statement(plan, arena)

@@ -1,4 +1,4 @@
-//! PostgreSQL's stderr log under any `log_line_prefix`.
+//! PostgreSQL's stderr log under any `log_line_prefix`. One that is neither configured nor in common use is learned from the lines.
 //!
 //! ```text
 //! 2026-11-22 02:05:17.641 UTC [1013] tok_web@appdb ERROR:  permission denied for table secret
@@ -44,7 +44,10 @@ pub const FORMAT: Format = Format {
         switch_on: "`log_line_prefix = '%m [%p] %q%u@%d %h app=%a sess=%c state=%e '`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit; csvlog or jsonlog is safer",
         fields: &[
             ("time", "`%m`, `%t` or `%n` of log_line_prefix"),
-            ("principal", "`%u`; verified once the session is authorised"),
+            (
+                "principal",
+                "`%u`, else the name in `connection authorized` of the session, or in the message of a refused login; verified once the session is authorised",
+            ),
             ("address", "`%r` or `%h`, else the session's `connection received`; seen by the server"),
             ("port", "`%r`, else the session's `connection received`"),
             ("database", "`%d`"),

@@ -117,9 +117,11 @@ impl Prefix {
         }
         let (prefix, _) = learn::learn(&own)?;
         let (found, _) = prefix.matches(lines);
-        let better = if few { found * 10 >= all * 9 } else { found >= *good && prefix.width() >= known.width() && !prefix.takes_too_much(&own) };
-        // A relay's JSON has braces; no prefix begins with one.
-        let own = prefix.tells_time() || (prefix.width() > 1 && !prefix.text.starts_with('{'));
+        let better =
+            if few { found * 10 >= all * 9 } else { found >= *good && prefix.width() >= known.width() && !prefix.takes_too_much(&own) };
+        // Without a time it must be all that there is: a relay's JSON has braces, and a loose prefix would take hostile lines for its own.
+        let timeless = !(known.tells_time() && *good > 0) && prefix.width() > 1 && !prefix.text.starts_with('{');
+        let own = prefix.tells_time() || timeless;
         (better && own).then_some((prefix, found, all))
     }
 

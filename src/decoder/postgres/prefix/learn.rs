@@ -4,8 +4,8 @@
 //! < 2026-11-22 02:05:17.641 UTC billing shop 6b024ddd.7: >LOG:  statement: SELECT 1       < %m %u %d %c: >
 //! ```
 //!
-//! What stands before the severity is taken apart. Times, addresses and session ids tell themselves; labels (`user=`, `db:`) name what follows them;
-//! and what the server reports of a session (`connection authorized: user=U database=D`) tells which words of the line are its names.
+//! What stands before the severity is taken apart. Times, addresses and session ids tell themselves; labels (`user=`, `db:`) name what
+//! follows them; and what the server reports of a session (`connection authorized: user=U database=D`) tells which words of the line are its names.
 //! Every line so taken apart is a proposal, and the one that most lines agree with is taken.
 
 use std::net::IpAddr;
@@ -90,7 +90,8 @@ pub(super) fn learn(lines: &[&[u8]]) -> Option<(Prefix, usize)> {
 fn line_of(whole: &[u8]) -> Option<Line<'_>> {
     let (_, message) = Prefix::word_anywhere(whole.get(..LONGEST.min(whole.len()))?)?;
     // The word is the longest that ends there.
-    let starts = (message.saturating_sub(40)..message).filter(|at| whole.get(*at..).and_then(word).is_some_and(|(_, len)| at + len == message));
+    let starts =
+        (message.saturating_sub(40)..message).filter(|at| whole.get(*at..).and_then(word).is_some_and(|(_, len)| at + len == message));
     let start = starts.min()?;
     Some(Line { whole, head: whole.get(..start)?, message: whole.get(message..)? })
 }
@@ -131,8 +132,8 @@ fn label(name: &[u8]) -> Option<u8> {
         b"u" | b"user" | b"usr" | b"username" | b"user_name" | b"dbuser" | b"login" | b"role" => b'u',
         b"d" | b"db" | b"database" | b"dbname" | b"datname" | b"database_name" => b'd',
         b"a" | b"app" | b"appli" | b"appname" | b"application" | b"application_name" | b"app_name" => b'a',
-        b"h" | b"r" | b"host" | b"rhost" | b"client" | b"remote" | b"ip" | b"from" | b"addr" | b"client_addr" | b"client_ip" | b"remote_host"
-        | b"connection_source" | b"connection_from" => b'h',
+        b"h" | b"r" | b"host" | b"rhost" | b"client" | b"remote" | b"ip" | b"from" | b"addr" | b"client_addr" | b"client_ip"
+        | b"remote_host" | b"connection_source" | b"connection_from" => b'h',
         b"p" | b"pid" | b"proc" | b"process" | b"process_id" => b'p',
         b"l" | b"line" | b"line_num" | b"log_line" | b"session_line" => b'l',
         b"c" | b"s" | b"sid" | b"sess" | b"session" | b"session_id" | b"sessionid" => b'c',
@@ -234,7 +235,8 @@ fn form(text: &[u8]) -> Option<(u8, usize)> {
         Some(len) if whole == 10 && len == 14 && after(len) => return Some((b'n', len)),
         _ => {}
     }
-    if let Some(len) = fixed(Form::SessionId, text).filter(|len| memchr::memchr(b'.', text.get(..*len).unwrap_or_default()) >= Some(7) && after(*len))
+    if let Some(len) =
+        fixed(Form::SessionId, text).filter(|len| memchr::memchr(b'.', text.get(..*len).unwrap_or_default()) >= Some(7) && after(*len))
     {
         return Some((b'c', len));
     }
@@ -245,7 +247,8 @@ fn form(text: &[u8]) -> Option<(u8, usize)> {
         return Some((b'r', len));
     }
     let most = text.iter().take(45).take_while(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':')).count();
-    let address = |len: &usize| text.get(..*len).and_then(|text| std::str::from_utf8(text).ok()).is_some_and(|text| text.parse::<IpAddr>().is_ok());
+    let address =
+        |len: &usize| text.get(..*len).and_then(|text| std::str::from_utf8(text).ok()).is_some_and(|text| text.parse::<IpAddr>().is_ok());
     if let Some(len) = (2..=most).rev().filter(|len| after(*len)).find(address) {
         return Some((b'h', len));
     }
@@ -335,7 +338,19 @@ fn meaning(
         return Some(b'd');
     }
     const TAGS: [&[u8]; 14] = [
-        b"SELECT", b"INSERT", b"UPDATE", b"DELETE", b"idle", b"authentication", b"startup", b"BEGIN", b"COMMIT", b"SET", b"SHOW", b"PARSE", b"BIND",
+        b"SELECT",
+        b"INSERT",
+        b"UPDATE",
+        b"DELETE",
+        b"idle",
+        b"authentication",
+        b"startup",
+        b"BEGIN",
+        b"COMMIT",
+        b"SET",
+        b"SHOW",
+        b"PARSE",
+        b"BIND",
         b"COPY",
     ];
     if TAGS.contains(&word) && !has(b'i') {
@@ -438,7 +453,9 @@ impl Prefix {
             if names.iter().any(Option::is_some) {
                 all += 1;
                 let odd = |name: &[u8]| name.iter().any(|b| b" ,=[]|".contains(b)) && name != b"[unknown]";
-                much += usize::from([fields.user, fields.database].into_iter().flatten().any(odd) || fields.application.is_some_and(holds_label));
+                much += usize::from(
+                    [fields.user, fields.database].into_iter().flatten().any(odd) || fields.application.is_some_and(holds_label),
+                );
             }
         }
         all > 0 && much * 2 > all
