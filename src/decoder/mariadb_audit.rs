@@ -31,19 +31,22 @@ use crate::framing::seek::near;
 pub mod guard;
 pub mod row;
 
-use row::{Op, Row};
+use row::{Op, Row, Start};
 
 pub const FORMAT: Format = Format {
     name: "mariadb-audit",
     about: "MariaDB server_audit plugin log (MariaDB, RDS, Aurora MySQL)",
     forgeable: true,
     sniff,
-    open: |_, options| (Box::new(guard::Guard::default()), Box::new(Audit::new(options))),
+    open: |sample, options| {
+        let start = start(sample);
+        (Box::new(guard::Guard::new(start)), Box::new(Audit::new(start, options)))
+    },
     guide: Guide {
         system: "MariaDB 5.5 to 12, RDS for MySQL and MariaDB, Aurora MySQL",
         switch_on: "`INSTALL SONAME 'server_audit'`, `SET GLOBAL server_audit_logging = ON`, `server_audit_events = 'CONNECT,QUERY,TABLE'`, and a `server_audit_query_log_limit` of 65536",
         fields: &[
-            ("time", "column 1; the server's local time (Aurora: microseconds UTC)"),
+            ("time", "column 1; the server's local time (Aurora: microseconds UTC). Rows in syslog have none: syslog's"),
             ("principal", "column 3; verified once connected"),
             ("address", "column 4; seen by the server, a name where it resolves names"),
             ("port", "column 4 from MariaDB 12.0"),
@@ -62,16 +65,34 @@ pub const FORMAT: Format = Format {
     },
 };
 
-fn sniff(sample: &[u8], _: &Options) -> Guess {
+/// How the rows of a sample begin: without a time only where none has one.
+fn start(sample: &[u8]) -> Start {
+    if sample.is_empty() || rows(sample, Start::Timed).0 > 0 || rows(sample, Start::Bare).0 == 0 { Start::Timed } else { Start::Bare }
+}
+
+/// Lines of a sample that are rows, and all lines.
+fn rows(sample: &[u8], start: Start) -> (usize, usize) {
     /// Rows looked at.
     const ROWS: usize = 100;
     let complete = memchr::memrchr(b'\n', sample).and_then(|end| sample.get(..end)).unwrap_or(sample);
     let (mut rows, mut read) = (0usize, 0usize);
     for line in complete.split(|b| *b == b'\n').filter(|l| !l.is_empty()).take(ROWS) {
         rows += 1;
-        read += usize::from(row::parse(line.strip_suffix(b"\r").unwrap_or(line)).is_ok());
+        read += usize::from(start.parse(line.strip_suffix(b"\r").unwrap_or(line)).is_ok());
     }
+    (read, rows)
+}
+
+fn sniff(sample: &[u8], _: &Options) -> Guess {
+    let start = start(sample);
+    let (read, rows) = rows(sample, start);
     match read {
+        // Only within syslog is there a time.
+        // Names of refused logins may have torn some.
+        _ if start == Start::Bare && read * 4 >= rows * 3 => {
+            Guess::new(70, format!("{read} of {rows} lines are server,user,host,connection,query,operation,..."))
+        }
+        _ if start == Start::Bare => Guess::NO,
         0 => Guess::NO,
         _ if read * 2 >= rows => Guess::new(97, format!("{read} of {rows} lines are time,server,user,host,connection,query,operation,...")),
         _ => Guess::new(40, format!("only {read} of {rows} lines are rows of server_audit")),
@@ -94,13 +115,14 @@ struct State {
 
 /// The decoder of one log.
 struct Audit {
+    start: Start,
     stamps: Timestamps,
     state: State,
 }
 
 impl Audit {
-    fn new(options: &Options) -> Self {
-        Audit { stamps: Timestamps::new(options.zone.clone()), state: State::default() }
+    fn new(start: Start, options: &Options) -> Self {
+        Audit { start, stamps: Timestamps::new(options.zone.clone()), state: State::default() }
     }
 
     /// The plugin's local time, or Aurora's microseconds.
@@ -114,12 +136,13 @@ impl Audit {
 
 impl Decoder for Audit {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
-        let row = match row::parse(record.bytes) {
+        let row = match self.start.parse(record.bytes) {
             Ok(row) => row,
             Err(_) if record.truncated && row::head(record.bytes).is_some() => return Decoded::Reject("row cut by the size limit"),
             Err(reason) => return Decoded::Reject(reason),
         };
-        let Some(time) = self.time(row.time) else { return Decoded::Reject("unreadable time stamp") };
+        let stamp = if self.start == Start::Bare { record.note.time } else { self.time(row.time) };
+        let Some(time) = stamp else { return Decoded::Reject("unreadable time stamp") };
         let mut event = Event::new(Kind::Other, time);
         (event.address, event.port) = peer(row.host);
         event.database = some(row.database);
@@ -180,12 +203,12 @@ impl Decoder for Audit {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.state).unwrap_or_default()
+        postcard::to_stdvec(&(self.start, &self.state)).unwrap_or_default()
     }
 
     fn restore(&mut self, state: &[u8]) {
         if let Ok(state) = postcard::from_bytes(state) {
-            self.state = state;
+            (self.start, self.state) = state;
         }
     }
 }

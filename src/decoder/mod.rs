@@ -89,6 +89,9 @@ impl std::fmt::Debug for Format {
     }
 }
 
+/// As sure as a decoder is that takes nearly anything which looks like its log: an envelope with a log inside goes before.
+pub const DOUBTED: u8 = 60;
+
 /// A decoder's opinion of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guess {
@@ -185,6 +188,7 @@ pub static FORMATS: &[Format] = &[
     mysql_audit::percona::JSON,
     mysql_audit::percona::CSV,
     mysql_audit::mcafee::FORMAT,
+    mysql_audit::azure::FORMAT,
     mysql_audit::zeek::FORMAT,
     json::FORMAT,
 ];

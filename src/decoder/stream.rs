@@ -4,7 +4,7 @@
 
 use bumpalo::Bump;
 
-use super::{Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
+use super::{DOUBTED, Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
 use crate::event::Time;
 use crate::framing::csv::LOST_START;
 use crate::framing::envelope::Note;
@@ -288,6 +288,7 @@ impl Stream {
             && let Some(choice) = lanes::choose(sample, self.wanted, &self.options)
             && (self.options.envelope.is_some()
                 || choice.certainty > plain.as_ref().map_or(0, |(_, guess)| guess.certainty)
+                || plain.as_ref().is_some_and(|(_, guess)| guess.certainty <= DOUBTED.min(choice.certainty))
                 || choice.holds_lines())
         {
             let lanes = Lanes::new(choice, self.wanted, self.options.clone(), self.legacy.take());

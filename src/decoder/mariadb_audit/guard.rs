@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
-use super::row::{self, Op, Row};
+use super::row::{self, Op, Row, Start};
 use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 use crate::token::WordId;
 
@@ -70,6 +70,7 @@ struct Refused {
 /// See the module's text.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Guard {
+    start: Start,
     /// Inside a line longer than [`MAX_RECORD`].
     passing: bool,
     twins: VecDeque<Twin>,
@@ -109,7 +110,7 @@ impl Framer for Guard {
             Framed::Record(frame) => {
                 if frame.suspect.is_none()
                     && !frame.truncated
-                    && let Ok(row) = row::parse(buf.get(..frame.len).unwrap_or_default())
+                    && let Ok(row) = self.start.parse(buf.get(..frame.len).unwrap_or_default())
                 {
                     self.remember(&row);
                 }
@@ -141,6 +142,10 @@ impl Framer for Guard {
 }
 
 impl Guard {
+    pub fn new(start: Start) -> Self {
+        Guard { start, ..Guard::default() }
+    }
+
     fn look(&mut self, buf: &[u8], more: More) -> Framed {
         if self.passing {
             let end = memchr::memchr(b'\n', buf);
@@ -176,7 +181,7 @@ impl Guard {
             return Framed::Incomplete;
         }
         if !self.mark_within_reach(buf) {
-            return join(buf, end, more, None);
+            return self.join(buf, end, more, None);
         }
         self.before_refused(buf, end, more)
     }
@@ -246,7 +251,7 @@ impl Guard {
         }
         // Rows inside a proved name are the client's: they raise no question of their own.
         open.retain(|one| one.line > 0 && one.end <= WINDOW && !proved.iter().any(|(start, stop)| *start <= one.line && one.end <= *stop));
-        let Some(nearest) = open.first() else { return join(buf, end, more, None) };
+        let Some(nearest) = open.first() else { return self.join(buf, end, more, None) };
 
         // No proof: every line with a head may be where the name began.
         for one in &open {
@@ -260,14 +265,14 @@ impl Guard {
             self.asked.retain(|(end, _)| *end != key);
             self.asked.push_back((key, lost));
         }
-        let headless = line_starts(buf, nearest.line).skip(1).all(|at| row::head(buf.get(at..).unwrap_or_default()).is_none());
+        let headless = line_starts(buf, nearest.line).skip(1).all(|at| self.start.head(buf.get(at..).unwrap_or_default()).is_none());
         if headless {
             // Only this line can be the head of the refused login's row.
             return record(buf, nearest.end, Some(NAME));
         }
-        match row::parse(buf.get(..end).unwrap_or_default()) {
-            Ok(row) if self.continues(&row) => join(buf, end, more, None),
-            _ => join(buf, end, more, Some(NEAR)),
+        match self.start.parse(buf.get(..end).unwrap_or_default()) {
+            Ok(row) if self.continues(&row) => self.join(buf, end, more, None),
+            _ => self.join(buf, end, more, Some(NEAR)),
         }
     }
 
@@ -307,7 +312,7 @@ impl Guard {
 
     /// Remembers that the name from the head at `start` up to the end of `one` will be written once more.
     fn await_second(&mut self, buf: &[u8], start: usize, one: &Refused) {
-        let Some(head) = buf.get(start..).and_then(row::head) else { return };
+        let Some(head) = buf.get(start..).and_then(|text| self.start.head(text)) else { return };
         let Some(text) = buf.get(start + head..one.name_end) else { return };
         if self.twins.iter().any(|t| t.tail == one.tail && t.text == text) {
             return;
@@ -335,11 +340,11 @@ impl Guard {
                 if first.is_some_and(|(f, _)| f <= start) {
                     break;
                 }
-                let Some(head) = buf.get(start..).and_then(row::head) else { continue };
+                let Some(head) = buf.get(start..).and_then(|text| self.start.head(text)) else { continue };
                 let Some(len) = one.name_end.checked_sub(start + head).filter(|len| len <= common) else { continue };
                 let Some(name) = at.checked_sub(len) else { continue };
                 let line = line_start(area, name);
-                if row::head(area.get(line..).unwrap_or_default()).is_some_and(|h| line + h == name) {
+                if self.start.head(area.get(line..).unwrap_or_default()).is_some_and(|h| line + h == name) {
                     first = Some((start, (after + line, after + at)));
                 }
             }
@@ -360,7 +365,7 @@ impl Guard {
         if self.twins.is_empty() {
             return Half::No;
         }
-        let Some(rest) = row::head(buf).and_then(|head| buf.get(head..)) else { return Half::No };
+        let Some(rest) = self.start.head(buf).and_then(|head| buf.get(head..)) else { return Half::No };
         let mut part = false;
         let mut found = None;
         for twin in &self.twins {
@@ -404,6 +409,27 @@ impl Guard {
         }
         found
     }
+
+    /// Frames the line that ends at `end`, with the lines without a head that complete it.
+    fn join(&self, buf: &[u8], end: usize, more: More, suspect: Option<&'static str>) -> Framed {
+        let mut stop = end;
+        while let Some(rest) = buf.get(stop + 1..).filter(|rest| !rest.is_empty() && stop < WINDOW) {
+            if self.start.head(rest).is_some() {
+                break;
+            }
+            let next = match memchr::memchr(b'\n', rest) {
+                Some(len) => stop + 1 + len,
+                None if more == More::Flowing && rest.len() < WINDOW => return Framed::Incomplete,
+                None if more == More::Closed => buf.len(),
+                None => break,
+            };
+            stop = next;
+            if self.start.parse(buf.get(..stop).unwrap_or_default()).is_ok() {
+                return record(buf, stop, Some(NAME));
+            }
+        }
+        record(buf, end, suspect)
+    }
 }
 
 enum Half {
@@ -433,27 +459,6 @@ fn seconds(before: &[u8], area: &[u8], tail: &[u8]) -> Vec<Second> {
         Second { at, common }
     });
     found.collect()
-}
-
-/// Frames the line that ends at `end`, with the lines without a head that complete it.
-fn join(buf: &[u8], end: usize, more: More, suspect: Option<&'static str>) -> Framed {
-    let mut stop = end;
-    while let Some(rest) = buf.get(stop + 1..).filter(|rest| !rest.is_empty() && stop < WINDOW) {
-        if row::head(rest).is_some() {
-            break;
-        }
-        let next = match memchr::memchr(b'\n', rest) {
-            Some(len) => stop + 1 + len,
-            None if more == More::Flowing && rest.len() < WINDOW => return Framed::Incomplete,
-            None if more == More::Closed => buf.len(),
-            None => break,
-        };
-        stop = next;
-        if row::parse(buf.get(..stop).unwrap_or_default()).is_ok() {
-            return record(buf, stop, Some(NAME));
-        }
-    }
-    record(buf, end, suspect)
 }
 
 fn record(buf: &[u8], end: usize, suspect: Option<&'static str>) -> Framed {

@@ -4,6 +4,8 @@
 //! one of them shifts the columns; a row is therefore read from its right end first, where no client writes, and from the
 //! left only where the right end is the statement.
 
+use serde::{Deserialize, Serialize};
+
 use crate::framing::seek::{Seek, near, near_end};
 
 /// What a row reports.
@@ -70,6 +72,37 @@ pub struct Row<'a> {
     pub code: &'a [u8],
 }
 
+/// How rows begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Start {
+    /// `TIME,SERVER,`
+    #[default]
+    Timed,
+    /// `SERVER,`: the time is syslog's.
+    Bare,
+}
+
+impl Start {
+    /// Length of what every row starts with, if `line` starts with it.
+    pub fn head(self, line: &[u8]) -> Option<usize> {
+        if self == Start::Timed {
+            return head(line);
+        }
+        // Behind a tag of its own the plugin puts what `server_audit_syslog_info` says and a blank.
+        let server = memchr::memchr2(b',', b'\n', line).filter(|at| line.get(*at) == Some(&b','))?;
+        let server = line.get(..server)?;
+        (!server.trim_ascii().is_empty() && !server.contains(&b':')).then_some(server.len() + 1)
+    }
+
+    /// Reads a complete row (perhaps over several lines, where a name holds line ends).
+    pub fn parse(self, record: &[u8]) -> Result<Row<'_>, &'static str> {
+        match self {
+            Start::Timed => parse(record),
+            Start::Bare => body(b"", self.head(record).and_then(|head| record.get(head..)).unwrap_or_default()),
+        }
+    }
+}
+
 /// Length of the `TIME,SERVER,` that every row starts with, if `line` starts with it.
 pub fn head(line: &[u8]) -> Option<usize> {
     start(line).map(|(_, head)| head)
@@ -121,12 +154,13 @@ pub struct Tail<'a> {
 
 /// Reads the right end of a line, whatever stands before it.
 pub fn tail(line: &[u8]) -> Option<Tail<'_>> {
-    tail_of(line).or_else(|| {
-        // RDS adds how the client is connected as an eleventh column.
-        let comma = near_end(b',', line)?;
-        matches!(line.get(comma + 1..)?, b"SSL/TLS" | b"TCP/IP" | b"SOCKET" | b"NAMED_PIPE" | b"SHARED_MEMORY" | b"UNDEFINED")
-            .then(|| tail_of(line.get(..comma)?))?
-    })
+    tail_of(line).or_else(|| tail_of(without_connection_type(line)?))
+}
+
+/// A line without its eleventh column: RDS adds how the client is connected.
+fn without_connection_type(line: &[u8]) -> Option<&[u8]> {
+    let (line, column) = line.split_at_checked(near_end(b',', line)?)?;
+    matches!(column, b",SSL/TLS" | b",TCP/IP" | b",SOCKET" | b",NAMED_PIPE" | b",SHARED_MEMORY" | b",UNDEFINED").then_some(line)
 }
 
 fn tail_of(line: &[u8]) -> Option<Tail<'_>> {
@@ -175,8 +209,11 @@ fn number(text: &[u8]) -> Option<u64> {
 /// Reads a complete row (perhaps over several lines, where a name holds line ends).
 pub fn parse(record: &[u8]) -> Result<Row<'_>, &'static str> {
     let Some((time, head)) = start(record) else { return Err("no time stamp and server name at the start") };
-    let time = record.get(..time).unwrap_or_default();
-    let body = record.get(head..).unwrap_or_default();
+    body(record.get(..time).unwrap_or_default(), record.get(head..).unwrap_or_default())
+}
+
+/// A row behind its head.
+fn body<'a>(time: &'a [u8], body: &'a [u8]) -> Result<Row<'a>, &'static str> {
     if let Some(t) = tail(body) {
         let user = body.get(..t.start).unwrap_or_default();
         return Ok(Row {
@@ -224,7 +261,8 @@ fn columns<'a>(time: &'a [u8], body: &'a [u8], user_end: usize) -> Option<Row<'a
         Op::Query => {
             let open = rest.seek(b",'")?;
             let close = near_end(b'\'', rest)?;
-            let code = rest.get(close + 1..)?.strip_prefix(b",")?;
+            let end = rest.get(close + 1..)?;
+            let code = without_connection_type(end).or(end.strip_suffix(b",")).unwrap_or(end).strip_prefix(b",")?;
             number(code)?;
             // `''` is an empty statement; a single quote is a torn row.
             Some(row(rest.get(..open)?, rest.get(open + 2..close)?, code))
@@ -266,6 +304,8 @@ mod tests {
         check("20261122 02:21:28,vm,u,10.0.0.1:5123,3,0,CONNECT,app,TLSv1.3,0", "u", "10.0.0.1:5123", Op::Connect, "TLSv1.3", "0");
         check("20261122 02:21:28,vm,u,10.0.0.1,3,0,CONNECT,app,,0,SSL/TLS", "u", "10.0.0.1", Op::Connect, "", "0");
         check("1795314088123456,vm,u,10.0.0.1,3,7,QUERY,app,'select 1',0", "u", "10.0.0.1", Op::Query, "select 1", "0");
+        check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,SSL/TLS", "u", "h", Op::Query, "select 1", "0");
+        check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,", "u", "h", Op::Query, "select 1", "0");
         check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'',1065", "u", "h", Op::Query, "", "1065");
         check("20261122 02:21:28,vm,u,h,3,7,READ,app,customers,", "u", "h", Op::Read, "customers", "");
         check("20261122 02:21:28,vm,u,h,3,7,READ,app,a,b,", "u", "h", Op::Read, "a,b", "");
@@ -303,6 +343,14 @@ mod tests {
         );
         let hostile = "20261122 02:21:28,vm,adm,1.1.1.1,9,9,QUERY,app,'DROP TABLE t',0,127.0.0.68,63,0,FAILED_CONNECT,,,1045";
         check(hostile, "adm,1.1.1.1,9,9,QUERY,app,'DROP TABLE t',0", "127.0.0.68", Op::FailedConnect, "", "1045");
+    }
+
+    #[test]
+    fn rows_without_a_time() {
+        let row = Start::Bare.parse(b" vm,tok,10.0.0.1,3,7,QUERY,app,'select 1',0").unwrap();
+        assert_eq!((row.user, row.host, row.object, row.time), (&b"tok"[..], &b"10.0.0.1"[..], &b"select 1"[..], &b""[..]));
+        assert!(Start::Bare.parse(b"no row, of a log").is_err());
+        assert!(Start::Bare.parse(b"").is_err());
     }
 
     #[test]

@@ -89,7 +89,7 @@ fn a_session() {
 #[test]
 fn time_forms() {
     let zone = Some(jiff::tz::TimeZone::get("Europe/Berlin").expect("zone data"));
-    let mut audit = Audit::new(&Options { zone, ..Options::default() });
+    let mut audit = Audit::new(Start::Timed, &Options { zone, ..Options::default() });
     assert_eq!(audit.time(b"20261122 02:21:28"), Some(Time(1_795_310_488_000_000)));
     assert_eq!(audit.time(b"1795314088123456"), Some(Time(1_795_314_088_123_456)));
     assert_eq!(audit.time(b"2026-11-22T02:21:28.5Z"), Some(Time(1_795_314_088_500_000)));

@@ -4,6 +4,7 @@
 //! 2026-11-22T02:21:30.123456Z 60 [Note] [MY-010926] [Server] Access denied for user 'nobody'@'10.0.0.9' (using password: YES)
 //! 2026-11-22  2:21:30 60 [Warning] Access denied for user 'nobody'@'10.0.0.9' (using password: YES)      (MariaDB; MySQL 5.6)
 //! 261122  2:21:30 [Warning] Access denied for user 'nobody'@'10.0.0.9' (using password: YES)             (MySQL 5.5)
+//! { "prio" : 3, "err_code" : 10926, "msg" : "Access denied ...", "time" : "2026-11-22T02:21:30.123456Z", "thread" : 60, ... }   (log_sink_json)
 //! ```
 //! <https://dev.mysql.com/doc/refman/8.4/en/error-log-format.html>, <https://mariadb.com/kb/en/error-log/>
 //!
@@ -11,8 +12,11 @@
 //! lines. [`refusal`] finds where such a name ends. What a name pretends beyond that is at most another refused login, and those name
 //! nobody: their user is claimed. All else in this log is [`Kind::Other`].
 
+use std::borrow::Cow;
+
 use bstr::BStr;
 use bumpalo::Bump;
+use serde::Deserialize;
 
 use super::{banner, head, refusal, some, stamp};
 use crate::decoder::timestamp::Timestamps;
@@ -35,10 +39,10 @@ pub const FORMAT: Format = Format {
             ("time", "the stamp; the server's local time in MariaDB and MySQL up to 5.6"),
             ("principal", "the name in a refused login or aborted connection; claimed"),
             ("address", "the host in a refused login or aborted connection; a name where the server resolves names"),
-            ("database", "aborted connections"),
+            ("database", "aborted connections, logins refused for a database"),
             ("session", "the number behind the stamp"),
             ("outcome", "refused logins only"),
-            ("code", "1045 for refused logins"),
+            ("code", "of refused logins, by their text: 1045, 1044, 1698, 3118"),
             ("kind", "refused logins, else `other`"),
         ],
         forgery: "Lines, by line ends in the user name of a refused login. Such a name is one record and marked; nothing in this log names a token",
@@ -55,8 +59,32 @@ fn said(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (text.len() < rest.len() && text.first().is_some_and(|b| !b.is_ascii_punctuation() || *b == b'[')).then_some((line.get(..len)?, text))
 }
 
+/// An entry of MySQL 8's log as JSON.
+#[derive(Deserialize)]
+struct Sunk<'a> {
+    #[serde(borrow)]
+    time: Cow<'a, str>,
+    #[serde(borrow)]
+    msg: Cow<'a, str>,
+    #[serde(default)]
+    thread: Option<u64>,
+    /// Only such entries have one.
+    #[allow(dead_code)]
+    err_code: u64,
+}
+
+fn sunk(line: &[u8]) -> Option<Sunk<'_>> {
+    if !line.starts_with(b"{") {
+        return None;
+    }
+    serde_json::from_slice(line).ok()
+}
+
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let (mut lines, mut read) = (0, 0);
+    if sample.split(|b| *b == b'\n').find(|line| !line.is_empty()).is_some_and(|line| sunk(line).is_some()) {
+        return Guess::new(96, "objects with the err_code, msg and time of MySQL's error log");
+    }
     for line in sample.split(|b| *b == b'\n').filter(|l| !l.is_empty()).take(200) {
         lines += 1;
         let Some((_, text)) = said(line) else { continue };
@@ -134,22 +162,32 @@ struct Log {
 }
 
 impl Decoder for Log {
-    fn decode<'a>(&mut self, record: Record<'a>, _: &'a Bump) -> Decoded<'a> {
+    fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
         let text = record.bytes;
-        let Some((stamp, said)) = said(text) else {
+        let sunk = sunk(text);
+        let found = match &sunk {
+            Some(entry) => Some((arena.alloc_str(&entry.time).as_bytes(), arena.alloc_str(&entry.msg).as_bytes())),
+            None => said(text),
+        };
+        let Some((stamp, said)) = found else {
             return Decoded::Skip(if banner(text) || head(text) { "head of a log file" } else { "line without a time stamp" });
         };
         let Some(time) = stamp::read(stamp, &mut self.stamps) else { return Decoded::Reject("unreadable time stamp") };
         let mut event = Event::new(Kind::Other, time);
+        // MySQL 5.6 and MariaDB write threads in hexadecimal digits for what is no connection.
         let digits = said.iter().take_while(|b| b.is_ascii_digit()).count();
-        event.session = said.get(..digits).filter(|id| *id != b"0").and_then(some);
+        event.session = match sunk.and_then(|entry| entry.thread) {
+            Some(thread) => some(arena.alloc_str(&thread.to_string()).as_bytes()).filter(|id| *id != "0"),
+            None => said.get(..digits).filter(|id| *id != b"0" && said.get(digits) == Some(&b' ')).and_then(some),
+        };
         event.truncated = record.truncated;
         event.suspect = record.suspect;
         if let Some(refusal) = said.seek(refusal::START).and_then(|at| refusal::parse(said.get(at..)?)) {
             event.kind = Kind::LoginFailed;
             event.operation = Some(Operation::Connect);
             event.outcome = Outcome::Denied;
-            event.code = Some(BStr::new("1045"));
+            event.code = Some(BStr::new(refusal.code));
+            event.database = refusal.database.and_then(some);
             event.address = Address::parse(refusal.host);
             event.principal = Some(Principal { name: BStr::new(refusal.user), provenance: Provenance::Claimed });
             if refusal.broken {
@@ -157,7 +195,11 @@ impl Decoder for Log {
             }
         } else {
             // Aborted and killed connections.
-            let quoted = |key: &[u8]| said.part(key).and_then(|(_, rest)| rest.part("'")).map(|(value, _)| value);
+            let quoted = |key: &[u8]| {
+                let value = said.part(key).and_then(|(_, rest)| rest.part("'")).map(|(value, _)| value);
+                // The server's own words for what there is not.
+                value.filter(|value| !matches!(*value, b"unconnected" | b"unauthenticated"))
+            };
             event.principal = quoted(b"user: '").and_then(some).map(|name| Principal { name, provenance: Provenance::Claimed });
             event.address = quoted(b"' host: '").and_then(Address::parse);
             event.database = quoted(b" to db: '").and_then(some);

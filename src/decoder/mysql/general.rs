@@ -311,9 +311,10 @@ impl State {
         if let Some(refusal) = refused.and_then(refusal::parse) {
             event.kind = Kind::LoginFailed;
             event.outcome = Outcome::Denied;
-            event.code = Some(BStr::new("1045"));
+            event.code = Some(BStr::new(refusal.code));
             event.address = Address::parse(refusal.host);
-            event.database = peer.filter(|_| !argument.starts_with(refusal::START)).and_then(|peer| some(peer.database));
+            let of_peer = peer.filter(|_| !argument.starts_with(refusal::START)).and_then(|peer| some(peer.database));
+            event.database = refusal.database.and_then(some).or(of_peer);
             event.principal = Some(Principal { name: BStr::new(refusal.user), provenance: Provenance::Claimed });
             if refusal.broken {
                 event.suspect = event.suspect.or(Some(framer::NAME));

@@ -15,6 +15,10 @@ pub struct Refusal<'a> {
     /// As the client sent it.
     pub user: &'a [u8],
     pub host: &'a [u8],
+    /// The database that it was kept from.
+    pub database: Option<&'a [u8]>,
+    /// The server's number of the error.
+    pub code: &'static str,
     /// The name has line ends.
     pub broken: bool,
 }
@@ -29,13 +33,23 @@ pub fn ends(line: &[u8]) -> bool {
 pub fn parse(text: &[u8]) -> Option<Refusal<'_>> {
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let body = text.strip_prefix(START)?;
-    let end = body.seek_last(b"' (using password: ").or_else(|| body.seek_last(b"'"))?;
-    let body = body.get(..end)?;
+    let password = body.seek_last(b"' (using password: ");
+    let end = password.or_else(|| body.seek_last(b"'"))?;
+    let (body, rest) = body.split_at_checked(end)?;
     let at = body.seek_last(b"'@'")?;
     let (user, host) = (body.get(..at)?, body.get(at + 3..)?);
     // `... to database 'd'`: the host ends before.
-    let host = host.seek(b"' ").and_then(|end| host.get(..end)).unwrap_or(host);
-    Some(Refusal { user, host, broken: user.contains(&b'\n') || host.contains(&b'\n') })
+    let (host, database) = match host.seek(b"' to database '") {
+        Some(end) => (host.get(..end)?, host.get(end + 15..)),
+        None => (host.seek(b"' ").and_then(|end| host.get(..end)).unwrap_or(host), None),
+    };
+    let code = match password {
+        Some(_) => "1045",
+        None if database.is_some() => "1044",
+        None if rest.seek(b" locked").is_some() => "3118",
+        None => "1698",
+    };
+    Some(Refusal { user, host, database, code, broken: user.contains(&b'\n') || host.contains(&b'\n') })
 }
 
 /// Where the text of a refused login ends that begins at the start of `text`: at its first line's end, or at the last line in reach that ends
@@ -81,6 +95,11 @@ mod tests {
         assert_eq!(read("Access denied for user 'a\nb'@'h' (using password: YES)"), some("a\nb", "h", true));
         assert_eq!(read("Access denied for user 'a'@'h'"), some("a", "h", false));
         assert_eq!(read("Access denied for user 'a"), None);
+        let more = |text: &'static str| parse(text.as_bytes()).map(|r| (r.code, r.host, r.database));
+        assert_eq!(more("Access denied for user 'a'@'h' (using password: NO)"), Some(("1045", &b"h"[..], None)));
+        assert_eq!(more("Access denied for user 'a'@'h' to database 'd'"), Some(("1044", &b"h"[..], Some(&b"d"[..]))));
+        assert_eq!(more("Access denied for user 'a'@'h'. Account is locked."), Some(("3118", &b"h"[..], None)));
+        assert_eq!(more("Access denied for user 'a'@'h'"), Some(("1698", &b"h"[..], None)));
     }
 
     #[test]

@@ -92,9 +92,15 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
     Guess::new((99 * good / all) as u8, format!("{good} of the first {all} records have the columns of PostgreSQL's csvlog"))
 }
 
+/// How the names of the columns begin, where somebody exported the log from a table.
+const HEADING: &[u8] = b"log_time,";
+
 /// Whether a record begins here: a time stamp, as every first column is.
 fn begins(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\"").unwrap_or(bytes);
+    if bytes.starts_with(HEADING) {
+        return true;
+    }
     let Some(head) = bytes.first_chunk::<19>() else { return false };
     head.iter().zip(b"dddd-dd-dd dd:dd:dd").all(|(b, p)| if *p == b'd' { b.is_ascii_digit() } else { b == p })
 }
@@ -195,6 +201,9 @@ impl<'a> Columns<'a> {
 
 impl Decoder for CsvLog {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        if record.bytes.starts_with(HEADING) {
+            return Decoded::Skip("heading of the columns");
+        }
         let mut columns = Columns { rest: Some(record.bytes), seen: 0, broken: false };
         let time = columns.next().plain();
         let user = columns.next();

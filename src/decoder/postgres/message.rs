@@ -76,7 +76,10 @@ pub fn event<'a>(fields: &Fields<'a>, arena: &'a Bump) -> Event<'a> {
     if event.statement.is_some() {
         event.dialect = Dialect::Postgres;
     }
-    let name = fields.user.filter(|u| !u.is_empty());
+    let mut name = fields.user.filter(|u| !u.is_empty());
+    if name.is_none() && fields.severity == Severity::Fatal && fields.query.is_none() {
+        name = turned_away(fields, &mut event);
+    }
     event.principal = name.map(|name| Principal { name: BStr::new(name), provenance: provenance(fields, &event) });
     event
 }
@@ -108,6 +111,22 @@ fn failure<'a>(fields: &Fields<'a>, event: &mut Event<'a>) {
         return; // a background process in trouble
     }
     (event.kind, event.outcome) = if refused { (Kind::Denied, Outcome::Denied) } else { (Kind::Error, Outcome::Error) };
+}
+
+/// A client that was turned away in a record whose prefix names no user: the message repeats what the client claimed.
+fn turned_away<'a>(fields: &Fields<'a>, event: &mut Event<'a>) -> Option<&'a [u8]> {
+    let quoted = |before: &[u8]| {
+        let rest = fields.message.get(fields.message.seek(before)? + before.len()..)?;
+        rest.get(..memchr::memchr(b'"', rest)?).filter(|text| !text.is_empty())
+    };
+    let user = quoted(b" user \"").or_else(|| quoted(b"role \"").filter(|_| fields.message.starts_with(b"role \"")))?;
+    if !is_login_failure(fields, false) {
+        return None;
+    }
+    (event.kind, event.outcome) = (Kind::LoginFailed, Outcome::Denied);
+    event.database = event.database.or(quoted(b" database \"").map(BStr::new));
+    event.address = event.address.or(quoted(b" host \"").and_then(Address::parse));
+    Some(user)
 }
 
 /// A FATAL record that turns a client away.
@@ -219,7 +238,7 @@ fn execute<'a>(event: &mut Event<'a>, named: &'a [u8], outcome: Outcome) {
 fn duration<'a>(event: &mut Event<'a>, rest: &'a [u8], fields: &Fields<'a>, arena: &'a Bump) {
     let Some((micros, rest)) = milliseconds(rest) else { return };
     event.duration_us = Some(micros);
-    if let Some(plan) = rest.strip_prefix(plan::PLAN) {
+    if let Some(plan) = plan::plan(rest) {
         // Inside a function a plan has a context, and its statement is a part of the one that is logged.
         if !fields.context
             && let Some(sql) = plan::statement(plan, arena)

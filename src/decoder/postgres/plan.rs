@@ -14,8 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Event, Kind, Outcome};
 use crate::framing::seek::Seek;
 
-/// What follows `duration: N ms` where auto_explain wrote the message.
-pub const PLAN: &[u8] = b"  plan:\n";
+const PLAN: &[u8] = b"  plan:";
+
+/// What follows `duration: N ms` where auto_explain wrote the message; the plan behind it. Windows ends its lines with CR and LF.
+pub fn plan(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_prefix(PLAN)?;
+    rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")
+}
 
 /// The text of the statement in a plan.
 pub fn statement<'a>(plan: &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {

@@ -10,6 +10,7 @@ use crate::decoder::timestamp;
 use crate::framing::seek::{Seek, near};
 
 mod known;
+mod learn;
 
 /// Steps that one match may take: the fields of a hostile line can be split in very many ways.
 const STEPS: u32 = 40_000;
@@ -21,8 +22,8 @@ const FEW: u32 = 32;
 enum Piece {
     Literal(Vec<u8>),
     Field(Field, Form),
-    /// Blanks that pad a field of a given width.
-    Pad,
+    /// Blanks that pad a field of a given width, but so many that belong to the text behind it.
+    Pad(usize),
 }
 
 /// What a field holds.
@@ -54,6 +55,8 @@ enum Form {
     Remote,
     /// Printable ASCII without blanks: a transaction, a query id.
     Word,
+    /// `client backend` or another kind of process; an extension's own may have any name.
+    Backend,
     /// Any byte.
     Any,
 }
@@ -134,12 +137,17 @@ impl Prefix {
                 Item::Escape { letter, padded } => {
                     let Some((field, form)) = meaning(letter) else { continue };
                     flush(&mut literal, &mut full);
-                    let pad = padded.then_some(Piece::Pad);
+                    let pad = padded.then_some(Piece::Pad(0));
                     full.extend(pad.clone().into_iter().chain([Piece::Field(field, form)]).chain(pad));
                 }
             }
         }
         flush(&mut literal, &mut full);
+        for at in 1..full.len() {
+            if let [Piece::Pad(keep), Piece::Literal(text)] = full.get_mut(at - 1..=at).unwrap_or_default() {
+                *keep = blanks(text);
+            }
+        }
         let background = full.get(..stop.unwrap_or(full.len())).unwrap_or_default().to_vec();
         let head = full.iter().position(|p| matches!(p, Piece::Field(Field::User | Field::Database | Field::Tag, _)));
         let plain = background.iter().take(PLAIN).take_while(|piece| piece.is_plain()).count();
@@ -234,7 +242,13 @@ impl Prefix {
         let background = Some(background).filter(|background| background.len() != full.len());
         let (steps, end) = last.map_or((FEW, line.len()), |last| (STEPS, last));
         let mut search = Search { line, after, last: end, steps, fields: Fields::default(), set: 0 };
-        let all = |search: &mut Search<'a>| background.and_then(|pieces| search.lay(pieces, at)).or_else(|| search.lay(full, at));
+        // What a process without a session prints of its own choice (`%b`) would take in the names of one that has a session.
+        let greedy = background.is_some_and(|pieces| pieces.iter().any(|piece| !piece.is_plain()));
+        let all = |search: &mut Search<'a>| match background {
+            Some(pieces) if greedy => search.lay(full, at).or_else(|| search.lay(pieces, at)),
+            Some(pieces) => search.lay(pieces, at).or_else(|| search.lay(full, at)),
+            None => search.lay(full, at),
+        };
         let mut found = all(&mut search);
         if found.is_none() && search.steps == 0 && last.is_none() {
             (search.last, search.steps) = (last_word(line)?, STEPS);
@@ -285,7 +299,7 @@ impl Prefix {
 impl Piece {
     /// Whether a line can have this piece in one way only.
     fn is_plain(&self) -> bool {
-        !matches!(self, Piece::Field(_, Form::Remote | Form::Word | Form::Any))
+        !matches!(self, Piece::Field(_, Form::Remote | Form::Word | Form::Backend | Form::Any))
     }
 
     /// Length of a plain piece at the start of `text`.
@@ -300,7 +314,7 @@ impl Piece {
                 };
                 here.then_some(literal.len())
             }
-            Piece::Pad => Some(blanks(text)),
+            Piece::Pad(keep) => Some(blanks(text).saturating_sub(*keep)),
             Piece::Field(_, form) => fixed(*form, text),
         }
     }
@@ -328,7 +342,7 @@ fn meaning(escape: u8) -> Option<(Field, Form)> {
         b'd' => (Field::Database, Form::Any),
         b'a' => (Field::Application, Form::Any),
         b'i' => (Field::Tag, Form::Any),
-        b'b' => (Field::Ignored, Form::Any),
+        b'b' => (Field::Ignored, Form::Backend),
         _ => return None,
     })
 }
@@ -340,7 +354,7 @@ fn walk(pieces: &[Piece], line: &[u8]) -> Option<usize> {
         let rest = line.get(at..)?;
         at += match piece {
             Piece::Literal(text) => rest.starts_with(text).then_some(text.len())?,
-            Piece::Pad => blanks(rest),
+            Piece::Pad(keep) => blanks(rest).saturating_sub(*keep),
             Piece::Field(_, form) => fixed(*form, rest).or_else(|| rest.iter().position(|b| *b == b' '))?,
         };
     }
@@ -388,10 +402,28 @@ fn fixed(form: Form, text: &[u8]) -> Option<usize> {
             }
             host + port + 2
         }
+        Form::Backend => return BACKENDS.iter().find(|name| text.starts_with(name)).map(|name| name.len()),
         Form::Word | Form::Any => return None,
     };
     (len > 0).then_some(len)
 }
+
+/// The kinds of processes whose names have a blank, and `%b` might end at it.
+const BACKENDS: [&[u8]; 13] = [
+    b"client backend",
+    b"dead-end client backend",
+    b"standalone backend",
+    b"autovacuum launcher",
+    b"autovacuum worker",
+    b"background writer",
+    b"background worker",
+    b"parallel worker",
+    b"logical replication launcher",
+    b"logical replication parallel worker",
+    b"logical replication worker",
+    b"slotsync worker",
+    b"io worker",
+];
 
 /// Bytes of addresses and host names.
 fn is_host(b: u8) -> bool {
@@ -443,14 +475,14 @@ impl<'a> Search<'a> {
                 }
                 self.lay(next, at + text.len())
             }
-            Piece::Pad => self.lay(next, at + blanks(rest)),
+            Piece::Pad(keep) => self.lay(next, at + blanks(rest).saturating_sub(*keep)),
             Piece::Field(field, form) => {
                 if let Some(len) = fixed(*form, rest) {
                     let found = self.lay(next, at + len)?;
                     self.fields.take(*field, *form, rest.get(..len)?, &mut self.set);
                     return Some(found);
                 }
-                if !matches!(form, Form::Remote | Form::Word | Form::Any) {
+                if !matches!(form, Form::Remote | Form::Word | Form::Backend | Form::Any) {
                     return None;
                 }
                 // As short as possible first; where a literal follows only its places are tried.

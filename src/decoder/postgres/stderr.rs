@@ -1,4 +1,4 @@
-//! PostgreSQL's stderr log under any `log_line_prefix`.
+//! PostgreSQL's stderr log under any `log_line_prefix`. One that is neither configured nor in common use is learned from the lines.
 //!
 //! ```text
 //! 2026-11-22 02:05:17.641 UTC [1013] tok_web@appdb ERROR:  permission denied for table secret
@@ -25,7 +25,7 @@ use super::session::{Session, Sessions};
 use super::severity::{Label, Severity};
 use super::translated::english;
 use crate::decoder::timestamp::{self, Timestamps};
-use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
+use crate::decoder::{DOUBTED, Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Provenance, Time};
 use crate::framing::seek::Seek;
 
@@ -44,7 +44,10 @@ pub const FORMAT: Format = Format {
         switch_on: "`log_line_prefix = '%m [%p] %q%u@%d %h app=%a sess=%c state=%e '`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit; csvlog or jsonlog is safer",
         fields: &[
             ("time", "`%m`, `%t` or `%n` of log_line_prefix"),
-            ("principal", "`%u`; verified once the session is authorised"),
+            (
+                "principal",
+                "`%u`, else the name in `connection authorized` of the session, or in the message of a refused login; verified once the session is authorised",
+            ),
             ("address", "`%r` or `%h`, else the session's `connection received`; seen by the server"),
             ("port", "`%r`, else the session's `connection received`"),
             ("database", "`%d`"),
@@ -88,8 +91,13 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
     if good == 0 {
         return Guess::NO;
     }
-    // Only within an envelope is there a time.
-    let most = if prefix.tells_time() { 95 } else { 70 };
+    let most = match () {
+        // Nearly anything can be taken for a prefix, also what a relay puts around lines.
+        () if options.log_line_prefix.is_none() && !prefix.is_known() => usize::from(DOUBTED),
+        () if prefix.tells_time() => 95,
+        // Only within an envelope is there a time.
+        () => 70,
+    };
     Guess::new((most * good / all.max(1)) as u8, format!("{good} of the first {all} lines begin with log_line_prefix '{}'", prefix.text))
 }
 
@@ -201,9 +209,8 @@ impl StderrLog {
     ) -> Event<'a> {
         let line = &found.fields;
         // Through syslog the process stands before the record.
-        let process = line.pid.or(record.note.pid);
-        let pid = process.unwrap_or(0);
-        let known = self.sessions.get(pid);
+        let process = process(found, record);
+        let known = process.and_then(|pid| self.sessions.get(pid));
         let (code, text) = code_and_message(line.code, parts.message);
         let text = english(text, arena);
         let (remote, port) = line.remote.map_or((None, None), peer);
@@ -260,14 +267,16 @@ impl StderrLog {
                 principal.provenance = Provenance::Claimed;
             }
             if authorisation.is_some()
-                && let Some(session) = self.sessions.get_mut(pid).filter(|s| !s.established)
+                && let Some(session) = process.and_then(|pid| self.sessions.get_mut(pid)).filter(|s| !s.established)
             {
                 // Perhaps it is authorised, perhaps not: later records stand for themselves.
                 session.received = false;
             }
             return event;
         }
-        self.remember(pid, text, &fields, &event, authorisation);
+        if let Some(pid) = process {
+            self.remember(pid, text, &fields, &event, authorisation);
+        }
         self.recent.settle(&mut event, text);
         event
     }
@@ -284,7 +293,7 @@ impl StderrLog {
         database: Option<&[u8]>,
         authorisation: bool,
     ) -> Option<&'static str> {
-        let known = found.fields.pid.or(record.note.pid).and_then(|pid| self.sessions.get(pid));
+        let known = process(found, record).and_then(|pid| self.sessions.get(pid));
         let vouched = known.is_some_and(|s| s.established && s.user.as_deref() == user && s.database.as_deref() == database);
         match record.suspect {
             Some(NEARBY) if vouched && !authorisation => {}
@@ -390,6 +399,15 @@ impl StderrLog {
             (label, start) = (Some(word), next + found.message);
         }
     }
+}
+
+/// The server's process that wrote a line: also a session id tells it. Without one no record is of the session of another.
+fn process(found: &Match<'_>, record: &Record<'_>) -> Option<u32> {
+    let of_session = || {
+        let hex = found.fields.session?.split(|b| *b == b'.').nth(1)?;
+        u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
+    };
+    found.fields.pid.or_else(of_session).or(record.note.pid)
 }
 
 /// The number in digits.

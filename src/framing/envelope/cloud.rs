@@ -135,6 +135,8 @@ struct Properties<'a> {
     detail: Loose<'a>,
     #[serde(borrow, rename = "errorLevel")]
     level: Loose<'a>,
+    #[serde(borrow, rename = "sqlerrcode")]
+    code: Loose<'a>,
 }
 
 impl Envelope for Azure {
@@ -150,7 +152,7 @@ impl Envelope for Azure {
                 Some(line) => arena.alloc_str(&line).as_bytes(),
                 None => return Opened::Skip("an entry without text"),
             },
-            "MySqlAuditLogs" => match member(text.as_bytes(), "properties") {
+            "MySqlAuditLogs" | "MySqlSlowLogs" => match member(text.as_bytes(), "properties") {
                 Some(properties) => properties,
                 None => return Opened::Reject("not a diagnostic log of Azure"),
             },
@@ -173,7 +175,10 @@ impl Properties<'_> {
             (None, None) => message.split_at_checked(message.find("[user=").and_then(|at| behind(message, at)).unwrap_or(0))?,
         };
         let rest = rest.strip_prefix(&level).unwrap_or(rest);
-        let mut line = format!("{prefix}{level}{}", rest.replace('\n', "\n\t").replace("\n\t\t", "\n\t"));
+        // As `log_error_verbosity = verbose` writes it.
+        let code = self.code.text().filter(|code| code.len() == 5 && !matches!(*code, "00000") && !rest.starts_with(*code));
+        let code = code.map(|code| format!("{code}: ")).unwrap_or_default();
+        let mut line = format!("{prefix}{level}{code}{}", rest.replace('\n', "\n\t").replace("\n\t\t", "\n\t"));
         if let Some(detail) = self.detail.text().filter(|detail| !detail.is_empty()) {
             line.push_str(&format!("\n{prefix}DETAIL:  {}", detail.replace('\n', "\n\t")));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Field, Match, Piece, Prefix, last_word};
+use super::{Field, Match, Piece, Prefix, last_word, learn};
 
 /// Prefixes in common use; the first is taken where a sample does not tell.
 const KNOWN: &[&str] = &[
@@ -16,7 +16,9 @@ const KNOWN: &[&str] = &[
     "%m [%p] %u@%d ",
     "%m [%p] user=%u,db=%d,app=%a,client=%h ",
     "%m [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: [%l-1] %quser=%u,db=%d,app=%a,client=%h ",
     "%m [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p] %quser=%u,db=%d,app=%a,client=%h ",
     "%m [%p]: [%l-1] db=%d,user=%u ",
     "%m [%p] %c %q%u@%d ",
     "%m %u@%d %r [%p] ",
@@ -97,11 +99,35 @@ impl Prefix {
             let (good, all) = prefix.matches(&lines);
             let tells = if good > 0 && prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
             let about = good * 100 >= best.1 * 97;
-            if good > 0 && (good * 97 > best.1 * 100 || (about && tells > told)) {
+            if good > 0 && (good * 97 > best.1 * 100 || (about && (tells, good) > (told, best.1))) {
                 (best, told) = ((prefix.clone(), good, all), tells);
             }
         }
-        best
+        Prefix::learned(&lines, &best).unwrap_or(best)
+    }
+
+    /// A prefix that is none of the known ones, where these fit but some lines, or take for a name what is more than that.
+    fn learned(lines: &[(&[u8], Option<usize>)], (known, good, _): &(Prefix, usize, usize)) -> Option<(Prefix, usize, usize)> {
+        let all = lines.len();
+        // Every line of the server has a severity, and lines that are none of its teach nothing.
+        let own: Vec<&[u8]> = lines.iter().filter(|(_, last)| last.is_some()).map(|(line, _)| *line).collect();
+        let few = good * 10 < all * 9;
+        if own.len() * 2 < all || own.is_empty() || !(few || known.takes_too_much(&own)) {
+            return None;
+        }
+        let (prefix, _) = learn::learn(&own)?;
+        let (found, _) = prefix.matches(lines);
+        let better =
+            if few { found * 10 >= all * 9 } else { found >= *good && prefix.width() >= known.width() && !prefix.takes_too_much(&own) };
+        // Without a time it must be all that there is: a relay's JSON has braces, and a loose prefix would take hostile lines for its own.
+        let timeless = !(known.tells_time() && *good > 0) && prefix.width() > 1 && !prefix.text.starts_with('{');
+        let own = prefix.tells_time() || timeless;
+        (better && own).then_some((prefix, found, all))
+    }
+
+    /// Whether it is one of the prefixes in common use.
+    pub fn is_known(&self) -> bool {
+        KNOWN.contains(&self.text.as_str())
     }
 
     /// The prefix to begin with where nothing is known.

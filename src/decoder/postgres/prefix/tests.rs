@@ -30,6 +30,10 @@ fn lines() {
             "u d 10.1.1.1 x, y,client=z 7 | x",
         ),
         ("%m %-8u|%p ", "2026-11-22 02:05:17.355 UTC u       |7 LOG:  x", "u - - - 7 | x"),
+        ("%m [%p] %b %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] client backend a@b LOG:  x", "a b - - 980 | x"),
+        ("%m [%p] %b %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] checkpointer LOG:  x", "- - - - 980 | x"),
+        ("%m [%5p] %-8u %-4d ", "2026-11-22 02:05:17.355 UTC [  980] a        b    LOG:  x", "a b - - 980 | x"),
+        ("%m [%5p] %-8u %-4d ", "2026-11-22 02:05:17.355 UTC [  980] longer_name base LOG:  x", "longer_name base - - 980 | x"),
         ("%n %p %%", "1795313117.355 7 %LOG:  x", "- - - - 7 | x"),
         ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] u@d LOG:  x", "none"),
         ("%m [%p] ", "pg_ctl: LOG:  x", "none"),
@@ -50,6 +54,23 @@ fn the_first_word_anywhere() {
         ("7 PILE D'APPEL:  x", Some((Word::Secondary(Label::Backtrace), 17))),
     ] {
         assert_eq!(Prefix::word_anywhere(text.as_bytes()), want, "{text}");
+    }
+}
+
+#[test]
+fn another_prefix_is_learned() {
+    let lines = |head: &str, names: &[&str]| -> String {
+        let line = |(at, name): (usize, &&str)| format!("{}LOG:  statement: SELECT {at}\n", head.replace("NAME", name));
+        (0..20).flat_map(|_| names.iter().enumerate()).map(line).collect()
+    };
+    for (sample, want) in [
+        (lines("2026-11-22 02:05:17 UTC [7]: user=NAME db=d host=10.0.0.1 ", &["a", "b"]), "%t [%p]: user=%u db=%d host=%h "),
+        // What a known prefix takes for the database is more than that.
+        (lines("2026-11-22 02:05:17.355 UTC [7] NAME] 10.0.0.1(5) ", &["a@d [psql", "b@d [etl 2"]), "%t [%p] %u@%d [%a] %r "),
+        // One hostile name among many teaches nothing.
+        (lines("2026-11-22 02:05:17.355 UTC [7] NAME@d ", &["a", "b", "x client=10.0.0.1"]), "%m [%p] %q%u@%d "),
+    ] {
+        assert_eq!(Prefix::detect(sample.as_bytes()).0.text, want, "{sample}");
     }
 }
 
