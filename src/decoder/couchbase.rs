@@ -142,7 +142,9 @@ impl Decoder for Audit {
 const DENIED: [i64; 3] = [13_014, 13_010, 10_000];
 
 fn fill<'a>(event: &mut Event<'a>, name: &'a BStr, picked: &Picked<'a>, arena: &'a Bump) {
-    let user = picked.text(USER);
+    // Copies made for support mark what is a user's; no name can hold these signs.
+    let user =
+        picked.text(USER).map(|user| user.strip_prefix(b"<ud>").and_then(|user| user.strip_suffix(b"</ud>")).map_or(user, BStr::new));
     let (address, port) = picked.text(PEER).map_or((None, None), |text| peer(text));
     event.address = picked.text(IP).and_then(|text| Address::parse(text)).or(address);
     event.port = picked.count(PORT).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).or(port);

@@ -88,14 +88,19 @@ fn places() -> Places {
         ("/@timestamp", TIME),
         ("/type", TYPE),
         ("/event.action", ACTION),
+        // The same in an index, as 6 could write them.
+        ("/event_type", ACTION),
         ("/user.name", USER),
+        ("/principal", USER),
         ("/user.realm", REALM),
         ("/realm", REALM),
         ("/user.run_by.name", RUN_BY),
+        ("/run_by_principal", RUN_BY),
         ("/apikey.id", KEY_ID),
         ("/apikey.name", KEY_NAME),
         ("/authentication.token.name", TOKEN),
         ("/origin.address", ORIGIN),
+        ("/origin_address", ORIGIN),
         ("/action", REQUEST),
         ("/indices", INDICES),
         ("/request.id", REQUEST_ID),
@@ -113,6 +118,7 @@ fn places() -> Places {
         ("/elasticsearch.node.id", NODE),
         ("/elasticsearch.node.name", NODE),
         ("/node.name", NODE),
+        ("/node_name", NODE),
     ])
 }
 

@@ -113,6 +113,7 @@ pub mod cloudsql_audit;
 pub mod cockroach;
 pub mod couchbase;
 pub mod couchdb;
+pub mod csv;
 pub mod elasticsearch;
 pub mod gcp_audit;
 pub mod hoop_audit;
@@ -185,8 +186,10 @@ pub static FORMATS: &[Format] = &[
     mysql_audit::percona::JSON,
     mysql_audit::percona::CSV,
     mysql_audit::mcafee::FORMAT,
+    mysql_audit::azure::FORMAT,
     mysql_audit::zeek::FORMAT,
     json::FORMAT,
+    csv::FORMAT,
 ];
 
 /// The format of this name.

@@ -69,6 +69,7 @@ fn places() -> Places {
         ("/audit_request_effective_user", EFFECTIVE),
         ("/audit_request_initiating_user", INITIATING),
         ("/audit_request_remote_address", ADDRESS),
+        ("/audit_remote_address", ADDRESS),
         ("/audit_request_privilege", PRIVILEGE),
         ("/audit_trace_resolved_indices", INDICES),
         ("/audit_trace_indices", INDICES),
@@ -140,13 +141,15 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
 fn meaning(category: &[u8]) -> (Kind, Outcome, bool) {
     match category {
         b"GRANTED_PRIVILEGES" | b"INDEX_EVENT" | b"COMPLIANCE_DOC_READ" | b"COMPLIANCE_DOC_WRITE" => (Kind::Query, Outcome::Success, false),
-        b"AUTHENTICATED" => (Kind::Login, Outcome::Success, false),
-        b"FAILED_LOGIN" => (Kind::LoginFailed, Outcome::Denied, true),
+        b"AUTHENTICATED" | b"KIBANA_LOGIN" => (Kind::Login, Outcome::Success, false),
+        b"KIBANA_LOGOUT" => (Kind::Logout, Outcome::Success, false),
+        b"FAILED_LOGIN" | b"BLOCKED_USER" | b"BLOCKED_IP" => (Kind::LoginFailed, Outcome::Denied, true),
         b"SSL_EXCEPTION" => (Kind::LoginFailed, Outcome::Error, true),
         // Headers that only nodes may send: somebody tries to be another.
         b"BAD_HEADERS" => (Kind::Denied, Outcome::Denied, true),
         b"MISSING_PRIVILEGES" => (Kind::Denied, Outcome::Denied, false),
-        _ if category.ends_with(b"SECURITY_INDEX_ATTEMPT") => (Kind::Denied, Outcome::Denied, false),
+        // `SG_` is Search Guard's, from which all of this comes.
+        _ if category.ends_with(b"SECURITY_INDEX_ATTEMPT") || category == b"SG_INDEX_ATTEMPT" => (Kind::Denied, Outcome::Denied, false),
         _ => (Kind::Other, Outcome::Unknown, false),
     }
 }
@@ -292,6 +295,9 @@ mod tests {
                 r#""audit_category":"MISSING_PRIVILEGES","audit_request_privilege":"indices:admin/delete","audit_request_initiating_user":"real""#,
                 r#"Denied real Authenticated 10.1.0.7 Some(Drop) ["indices:admin/delete"] Denied"#,
             ),
+            (r#""audit_category":"SG_INDEX_ATTEMPT""#, "Denied shop Authenticated 10.1.0.7 None [] Denied"),
+            (r#""audit_category":"KIBANA_LOGOUT""#, "Logout shop Authenticated 10.1.0.7 None [] Success"),
+            (r#""audit_category":"BLOCKED_USER""#, "LoginFailed shop Claimed 10.1.0.7 Some(Connect) [] Denied"),
             (r#""audit_category":"FAILED_LOGIN""#, "LoginFailed shop Claimed 10.1.0.7 Some(Connect) [] Denied"),
             (
                 r#""audit_category":"AUTHENTICATED","audit_rest_request_path":"/""#,

@@ -259,6 +259,7 @@ impl<'a> Attr<'a> {
                 b"$db" => self.database = json.text()?.unwrap_or_default(),
                 b"collection" if self.told.target.is_empty() => self.told.target = json.text()?.unwrap_or_default(),
                 b"pipeline" => pipeline(json, &mut self.told)?,
+                b"nsInfo" => namespaces(json, &mut self.told)?,
                 _ => json.skip()?,
             }
             Ok(())
@@ -300,6 +301,23 @@ pub(super) fn pipeline<'a>(json: &mut Json<'a>, told: &mut Told<'a>) -> Result<(
             let list = if matches!(stage, b"$out" | b"$merge") { &mut told.writes } else { &mut told.reads };
             if !name.is_empty() && list.len() < BESIDE {
                 list.push((database, name));
+            }
+            Ok(())
+        })
+    })
+}
+
+/// The collections of a `bulkWrite`: `[{"ns":"shop.orders"}, ...]`.
+pub(super) fn namespaces<'a>(json: &mut Json<'a>, told: &mut Told<'a>) -> Result<(), Torn> {
+    json.array(|json| {
+        json.object(|key, json| {
+            if key != b"ns" {
+                return json.skip();
+            }
+            if let Some((database, name)) = json.text()?.and_then(|ns| ns.part("."))
+                && told.writes.len() < BESIDE
+            {
+                told.writes.push((database, name));
             }
             Ok(())
         })
@@ -606,6 +624,8 @@ mod tests {
     fn what_an_aggregation_touches() {
         let attr = r#""type":"command","ns":"shop.a","command":{"aggregate":"a","pipeline":[{"$match":{"$out":"no"}},{"$lookup":{"from":"b","as":"x"}},{"$unionWith":"c"},{"$merge":{"into":{"db":"other","coll":"d"}}}],"$db":"shop"},"durationMillis":1"#;
         assert_eq!(told(&[&line(51803, "conn1", attr)]), ["Query - - merge [shop.a shop.b shop.c other.d] us=1000"]);
+        let bulk = r#""type":"command","ns":"admin.$cmd","command":{"bulkWrite":1,"ops":[{"insert":0}],"nsInfo":[{"ns":"shop.a"},{"ns":"hr.pay"}],"$db":"admin"},"ninserted":1"#;
+        assert_eq!(told(&[&line(51803, "conn1", bulk)]), ["Query - - merge [shop.a hr.pay] rows=1"]);
         let sorted = r#""command":{"$db":"shop","filter":{},"find":"b","lsid":1},"ns":"shop.$cmd","type":"command""#;
         assert_eq!(told(&[&line(51803, "conn1", sorted)]), ["Query - - select [shop.b]"]);
     }
