@@ -15,8 +15,8 @@ use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
-use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
+use crate::framing::spread::Spread;
 
 mod access;
 
@@ -27,7 +27,7 @@ pub const AUDIT: Format = Format {
     about: "Couchbase Server audit log",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Audit::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Audit::new(options))),
     guide: Guide {
         system: "Couchbase Server 5 to 8 (Enterprise), Capella",
         switch_on: "`couchbase-cli setting-audit --set --audit-enabled 1`, and enable the filterable events (statements, document reads and changes)",

@@ -19,15 +19,15 @@ use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
-use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
+use crate::framing::spread::Spread;
 
 pub const FORMAT: Format = Format {
     name: "opensearch-audit",
     about: "OpenSearch security audit log",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Audit::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Audit::new(options))),
     guide: Guide {
         system: "OpenSearch 1 to 3, Open Distro for Elasticsearch, Amazon OpenSearch Service",
         switch_on: "`plugins.security.audit.type: log4j` in `opensearch.yml`, and take `GRANTED_PRIVILEGES` and `AUTHENTICATED` out of the disabled categories",
@@ -124,6 +124,10 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     /// Lines looked at.
     const LINES: usize = 50;
     let known = |picked: &Picked<'_>| picked.text(CATEGORY).is_some() && picked.get(TIME).is_some();
+    const WHAT: &str = "audit records of OpenSearch";
+    if Spread::over_lines(sample) == Some(true) {
+        return sample::guess(sample, &[], places, SLOTS, known, 96, WHAT);
+    }
     let lines = sample.split_str("\n").filter(|line| !line.trim().is_empty()).take(LINES);
     let objects: Vec<u8> = lines
         .filter_map(|text| match line(text) {
@@ -134,7 +138,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         .flatten()
         .copied()
         .collect();
-    sample::guess(&objects, &[], places, SLOTS, known, 96, "audit records of OpenSearch")
+    sample::guess(&objects, &[], places, SLOTS, known, 96, WHAT)
 }
 
 /// What a category means: kind, outcome, and whether the user is only claimed.

@@ -16,20 +16,21 @@ use bumpalo::Bump;
 use super::act::{self, BESIDE, On, Told};
 use super::session::{self, Sessions, account};
 use super::text;
+use crate::decoder::json::sample;
 use crate::decoder::json_text::{Json, Torn};
 use crate::decoder::peer::peer;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
-use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
+use crate::framing::spread::Spread;
 
 pub const FORMAT: Format = Format {
     name: "mongodb-log",
     about: "MongoDB server log in JSON (mongod and mongos 4.4 and later, Atlas)",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Log::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Log::new(options))),
     guide: Guide {
         system: "MongoDB 4.4 to 8, Atlas, Percona Server for MongoDB",
         switch_on: "The log is always on. Operations are logged when slow: `db.setProfilingLevel(0, { slowms: -1 })` (or `operationProfiling.slowOpThresholdMs: -1`) logs all of them; `security.authorization: enabled` is needed for users",
@@ -71,10 +72,18 @@ pub(super) fn share(sample: &[u8], lines: usize, mut good: impl FnMut(&[u8]) -> 
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let mut arena = Bump::new();
-    let (percent, lines) = share(sample, 100, |line| {
+    let mut good = |line: &[u8]| {
         arena.reset();
         Entry::read(line, &arena).is_ok_and(|e| e.stamp.is_some() && e.severity && !e.context.is_empty() && e.component)
-    });
+    };
+    let (percent, lines) = match Spread::over_lines(sample) {
+        Some(true) => {
+            let objects = sample::objects(sample, &[]);
+            let read = objects.iter().filter(|object| good(object)).count();
+            ((100 * read).checked_div(objects.len()).unwrap_or(0), objects.len())
+        }
+        _ => share(sample, 100, good),
+    };
     match percent {
         0 => Guess::NO,
         _ => Guess::new((percent.max(50) * 97 / 100) as u8, format!("{percent} % of {lines} lines are JSON objects with t, s, c, id, ctx")),
