@@ -72,11 +72,14 @@ const ACCOUNT: usize = 14;
 const INVOKER: usize = 15;
 const LOGIN: usize = 16;
 const ERROR: usize = 17;
-const INNER: usize = 18;
-const SLOTS: usize = 19;
+const BEHALF: usize = 18;
+const INSIGHT: usize = 19;
+const DIGEST: usize = 20;
+const INNER: usize = 21;
+const SLOTS: usize = 22;
 
 /// In the event, and where EventBridge puts it.
-const POINTERS: [(&str, usize); 18] = [
+const POINTERS: [(&str, usize); 21] = [
     ("/eventTime", TIME),
     ("/eventSource", SOURCE),
     ("/eventName", NAME),
@@ -95,6 +98,9 @@ const POINTERS: [(&str, usize); 18] = [
     ("/userIdentity/invokedBy", INVOKER),
     ("/responseElements/ConsoleLogin", LOGIN),
     ("/errorMessage", ERROR),
+    ("/userIdentity/onBehalfOf/userId", BEHALF),
+    ("/insightDetails/eventName", INSIGHT),
+    ("/digestEndTime", DIGEST),
 ];
 
 fn places() -> Places {
@@ -114,6 +120,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         |picked: &Picked<'_>| picked.text(SOURCE).is_some_and(|source| source.holds(".amazonaws.com")) && picked.get(NAME).is_some();
     let known = |picked: &Picked<'_>| {
         event(picked)
+            || picked.get(DIGEST).is_some()
             || picked.text(INNER).is_some_and(|text| {
                 let arena = Bump::new();
                 event(&pick::pick_head(pick::text(text, &arena), &places(), SLOTS, &arena).0)
@@ -175,7 +182,11 @@ impl Decoder for Trail {
             return Decoded::Reject("not a JSON object");
         }
         let (Some(source), Some(name)) = (picked.text(SOURCE), picked.text(NAME)) else {
-            return Decoded::Reject("no event of CloudTrail");
+            return match (picked.text(INSIGHT), picked.text(DIGEST)) {
+                (Some(_), _) => Decoded::Skip("what CloudTrail Insights makes of other events"),
+                (_, Some(_)) => Decoded::Skip("a list of log files, to prove that none was changed"),
+                _ => Decoded::Reject("no event of CloudTrail"),
+            };
         };
         let Some(stamp) = picked.text(TIME) else { return Decoded::Reject("no time stamp") };
         let Ok(time) = self.stamps.parse(stamp) else { return Decoded::Reject("unreadable time stamp") };
@@ -278,6 +289,8 @@ fn principal<'a>(picked: &Picked<'a>, arena: &'a Bump) -> Option<&'a BStr> {
         _ if anonymous => None,
         (Some(user), Some(account)) => Some(join(&[b"arn:aws:iam::", account, b":user/", user], arena)),
         (Some(user), None) => Some(user),
+        // A person of the IAM Identity Center.
+        (None, _) if picked.get(BEHALF).is_some() => picked.text(BEHALF).map(|id| join(&[b"identitystore:user/", id], arena)),
         // The service that acts, then whoever is known by a number only.
         (None, account) => picked.text(INVOKER).or(picked.text(PRINCIPAL_ID).map(|id| without(id, b':'))).or(account),
     }

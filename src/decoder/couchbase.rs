@@ -15,8 +15,8 @@ use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
-use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
+use crate::framing::spread::Spread;
 
 mod access;
 
@@ -27,7 +27,7 @@ pub const AUDIT: Format = Format {
     about: "Couchbase Server audit log",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Audit::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Audit::new(options))),
     guide: Guide {
         system: "Couchbase Server 5 to 8 (Enterprise), Capella",
         switch_on: "`couchbase-cli setting-audit --set --audit-enabled 1`, and enable the filterable events (statements, document reads and changes)",
@@ -142,7 +142,9 @@ impl Decoder for Audit {
 const DENIED: [i64; 3] = [13_014, 13_010, 10_000];
 
 fn fill<'a>(event: &mut Event<'a>, name: &'a BStr, picked: &Picked<'a>, arena: &'a Bump) {
-    let user = picked.text(USER);
+    // Copies made for support mark what is a user's; no name can hold these signs.
+    let user =
+        picked.text(USER).map(|user| user.strip_prefix(b"<ud>").and_then(|user| user.strip_suffix(b"</ud>")).map_or(user, BStr::new));
     let (address, port) = picked.text(PEER).map_or((None, None), |text| peer(text));
     event.address = picked.text(IP).and_then(|text| Address::parse(text)).or(address);
     event.port = picked.count(PORT).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).or(port);

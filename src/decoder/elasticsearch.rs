@@ -22,8 +22,8 @@ use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance, Time};
-use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
+use crate::framing::spread::Spread;
 
 pub mod action;
 mod slowlog;
@@ -34,7 +34,7 @@ pub const FORMAT: Format = Format {
     about: "Elasticsearch security audit log and index slow logs",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Audit::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Audit::new(options))),
     guide: Guide {
         system: "Elasticsearch 6.5 to 9 (JSON), 5 and 6 (text)",
         switch_on: "`xpack.security.audit.enabled: true` in `elasticsearch.yml`: `logs/NAME_audit.json`",
@@ -88,14 +88,19 @@ fn places() -> Places {
         ("/@timestamp", TIME),
         ("/type", TYPE),
         ("/event.action", ACTION),
+        // The same in an index, as 6 could write them.
+        ("/event_type", ACTION),
         ("/user.name", USER),
+        ("/principal", USER),
         ("/user.realm", REALM),
         ("/realm", REALM),
         ("/user.run_by.name", RUN_BY),
+        ("/run_by_principal", RUN_BY),
         ("/apikey.id", KEY_ID),
         ("/apikey.name", KEY_NAME),
         ("/authentication.token.name", TOKEN),
         ("/origin.address", ORIGIN),
+        ("/origin_address", ORIGIN),
         ("/action", REQUEST),
         ("/indices", INDICES),
         ("/request.id", REQUEST_ID),
@@ -113,11 +118,12 @@ fn places() -> Places {
         ("/elasticsearch.node.id", NODE),
         ("/elasticsearch.node.name", NODE),
         ("/node.name", NODE),
+        ("/node_name", NODE),
     ])
 }
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
-    if sample.trim_start().starts_with(b"[") {
+    if sample.trim_start().starts_with(b"[") && Spread::over_lines(sample) != Some(true) {
         return text::sniff(sample);
     }
     // An audit record has an action and what acted or where; a slow log's has the time that it took.

@@ -167,7 +167,9 @@ impl Decoder for Audit {
                 if event.statement.is_some() {
                     (event.dialect, event.operation, event.objects) = (Dialect::Generic, None, &[]);
                 }
-                event.database = picked.text(RESOURCE).and_then(|name| Some(BStr::new(name.part("/databases/")?.1)));
+                // A session of it may stand behind its name.
+                let database = picked.text(RESOURCE).and_then(|name| name.part("/databases/")?.1.split_str("/").next());
+                event.database = database.map(BStr::new);
             }
             _ => {}
         }

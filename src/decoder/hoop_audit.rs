@@ -18,14 +18,14 @@ use super::json::{fields, sample};
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
-use crate::framing::lines::Lines;
+use crate::framing::spread::Spread;
 
 pub const FORMAT: Format = Format {
     name: "hoop-audit",
     about: "hoop.dev audit events (JSON lines)",
     forgeable: true,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Audit::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Audit::new(options))),
     guide: Guide {
         system: "hoop.dev sidecar",
         switch_on: "`audit.file` in the sidecar's configuration; leave the redaction of statements off, or only tables and verbs are known",

@@ -1,4 +1,4 @@
-//! JSON objects, one a line or one a broker message, from applications, proxies and relays.
+//! JSON objects, one a line or one a broker message, in an array or over several lines, from applications, proxies and relays.
 //!
 //! ```text
 //! {"time":"2026-11-22T02:21:28Z","user":"billing_svc","client_ip":"10.1.0.7","database":"app","query":"SELECT 1"}
@@ -17,6 +17,7 @@ use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::framing::json::Objects;
 
 pub mod fields;
 pub mod pick;
@@ -30,7 +31,7 @@ pub const FORMAT: Format = Format {
     about: "JSON objects with usual or mapped field names",
     forgeable: true,
     sniff,
-    open: |_, options| (Box::new(crate::framing::lines::Lines::new()), Box::new(Json::new(options))),
+    open: |_, options| (Box::new(Objects::new(&[])), Box::new(Json::new(options))),
     guide: Guide {
         system: "Applications, proxies and relays that write one JSON object a line",
         switch_on: "Name the fields that are not found by their usual names in the source's `mapping`",
@@ -58,26 +59,24 @@ pub const FORMAT: Format = Format {
 };
 
 fn sniff(sample: &[u8], options: &Options) -> Guess {
-    /// Lines looked at.
-    const LINES: usize = 20;
-    if sample.trim_ascii_start().first() != Some(&b'{') {
+    if !matches!(sample.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Guess::NO;
     }
     let places = fields::places(options.mapping.as_ref());
     let arena = Bump::new();
-    let complete = memchr::memrchr(b'\n', sample).and_then(|end| sample.get(..end)).unwrap_or(sample);
-    let (mut lines, mut objects, mut known) = (0usize, 0usize, 0usize);
-    for line in complete.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).take(LINES) {
-        lines += 1;
-        let Ok(picked) = pick::pick(pick::text(line, &arena), &places, SLOTS, &arena) else { continue };
+    let records = sample::objects(sample, &[]);
+    let (lines, mut objects, mut known) = (records.len(), 0usize, 0usize);
+    for record in records {
+        let Ok(picked) = pick::pick(pick::text(record, &arena), &places, SLOTS, &arena) else { continue };
         objects += 1;
         let has = |field: Field| picked.get(field as usize).is_some();
         known += usize::from(has(Field::Time) && (has(Field::Principal) || has(Field::Statement)));
     }
     match (objects * 2 >= lines, known) {
         (false, _) => Guess::NO,
+        (true, _) if objects == 0 => Guess::NO,
         (true, 0) => Guess::new(10, "JSON objects without a field that is known here; name them in the source's mapping"),
-        (true, _) => Guess::new(70, format!("{objects} of {lines} lines are JSON objects, {known} with fields known here")),
+        (true, _) => Guess::new(70, format!("{objects} of {lines} records are JSON objects, {known} with fields known here")),
     }
 }
 
@@ -100,48 +99,63 @@ impl Decoder for Json {
             Err(_) if record.truncated => return Decoded::Reject("JSON object cut by the size limit"),
             Err(_) => return Decoded::Reject("not a JSON object"),
         };
-        let get = |field: Field| picked.get(field as usize);
-        let Some(time) = get(Field::Time) else { return Decoded::Reject("no time stamp: name its field in the source's mapping") };
-        let Some(time) = fields::time(time, &mut self.stamps) else { return Decoded::Reject("unreadable time stamp") };
-
-        let string = |field: Field| get(field).and_then(|value| fields::text(value, arena));
-        let mut event = Event::new(Kind::Other, time);
-        if let Some(text) = string(Field::Address) {
-            (event.address, event.port) = peer(text);
+        let mut decoded = event(|field| picked.get(field as usize), &mut self.stamps, record, arena);
+        if let (Decoded::Event(event), true) = (&mut decoded, picked.twice) {
+            event.suspect.get_or_insert("a field stands twice in the object");
+            if let Some(principal) = &mut event.principal {
+                principal.provenance = Provenance::Claimed;
+            }
         }
-        if let Some(port) = get(Field::Port).and_then(fields::count) {
-            event.port = u16::try_from(port).ok().filter(|port| *port != 0).or(event.port);
-        }
-        event.database = string(Field::Database);
-        event.client = string(Field::Client);
-        event.session = string(Field::Session);
-        event.statement = string(Field::Statement);
-        if event.statement.is_some() {
-            event.dialect = fields::dialect(get(Field::Dialect));
-        }
-        let word = string(Field::Operation);
-        event.operation = word.and_then(fields::operation);
-        if word.is_some() && event.operation.is_none() && event.statement.is_none() {
-            event.operation = Some(Operation::Other);
-        }
-        event.objects = match get(Field::Objects) {
-            Some(pick::Value::List(list)) => list,
-            Some(value) => fields::text(value, arena).map_or(&[], |text| arena.alloc_slice_copy(&[text])),
-            None => &[],
-        };
-        event.code = string(Field::Code);
-        event.outcome = fields::outcome(get(Field::Outcome), event.code);
-        event.rows = get(Field::Rows).and_then(fields::count);
-        event.duration_us = (get(Field::DurationUs).and_then(|v| fields::duration(v, 1.0)))
-            .or_else(|| get(Field::DurationMs).and_then(|v| fields::duration(v, 1_000.0)));
-        event.kind = kind(string(Field::Kind), &event);
-        event.truncated = record.truncated;
-        event.suspect = record.suspect.or(picked.twice.then_some("a field stands twice in the object"));
-        let claimed = event.kind == Kind::LoginFailed || event.suspect.is_some();
-        let provenance = if claimed { Provenance::Claimed } else { Provenance::Authenticated };
-        event.principal = string(Field::Principal).map(|name| Principal { name, provenance });
-        Decoded::Event(event)
+        decoded
     }
+}
+
+/// The event that these fields make.
+pub(super) fn event<'a>(
+    get: impl Fn(Field) -> Option<pick::Value<'a>>,
+    stamps: &mut Timestamps,
+    record: Record<'a>,
+    arena: &'a Bump,
+) -> Decoded<'a> {
+    let Some(time) = get(Field::Time) else { return Decoded::Reject("no time stamp: name its field in the source's mapping") };
+    let Some(time) = fields::time(time, stamps) else { return Decoded::Reject("unreadable time stamp") };
+    let string = |field: Field| get(field).and_then(|value| fields::text(value, arena));
+    let mut event = Event::new(Kind::Other, time);
+    if let Some(text) = string(Field::Address) {
+        (event.address, event.port) = peer(text);
+    }
+    if let Some(port) = get(Field::Port).and_then(fields::count) {
+        event.port = u16::try_from(port).ok().filter(|port| *port != 0).or(event.port);
+    }
+    event.database = string(Field::Database);
+    event.client = string(Field::Client);
+    event.session = string(Field::Session);
+    event.statement = string(Field::Statement);
+    if event.statement.is_some() {
+        event.dialect = fields::dialect(get(Field::Dialect));
+    }
+    let word = string(Field::Operation);
+    event.operation = word.and_then(fields::operation);
+    if word.is_some() && event.operation.is_none() && event.statement.is_none() {
+        event.operation = Some(Operation::Other);
+    }
+    event.objects = match get(Field::Objects) {
+        Some(pick::Value::List(list)) => list,
+        Some(value) => fields::text(value, arena).map_or(&[], |text| arena.alloc_slice_copy(&[text])),
+        None => &[],
+    };
+    event.code = string(Field::Code);
+    event.outcome = fields::outcome(get(Field::Outcome), event.code);
+    event.rows = get(Field::Rows).and_then(fields::count);
+    event.duration_us = (get(Field::DurationUs).and_then(|v| fields::duration(v, 1.0)))
+        .or_else(|| get(Field::DurationMs).and_then(|v| fields::duration(v, 1_000.0)));
+    event.kind = kind(string(Field::Kind), &event);
+    event.truncated = record.truncated;
+    event.suspect = record.suspect;
+    let claimed = event.kind == Kind::LoginFailed || event.suspect.is_some();
+    let provenance = if claimed { Provenance::Claimed } else { Provenance::Authenticated };
+    event.principal = string(Field::Principal).map(|name| Principal { name, provenance });
+    Decoded::Event(event)
 }
 
 /// What the record says it is, or else what its fields make it.

@@ -116,6 +116,7 @@ pub mod cloudsql_audit;
 pub mod cockroach;
 pub mod couchbase;
 pub mod couchdb;
+pub mod csv;
 pub mod elasticsearch;
 pub mod gcp_audit;
 pub mod hoop_audit;
@@ -191,6 +192,7 @@ pub static FORMATS: &[Format] = &[
     mysql_audit::azure::FORMAT,
     mysql_audit::zeek::FORMAT,
     json::FORMAT,
+    csv::FORMAT,
 ];
 
 /// The format of this name.

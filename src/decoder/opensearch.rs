@@ -19,15 +19,15 @@ use super::peer::peer;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
-use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
+use crate::framing::spread::Spread;
 
 pub const FORMAT: Format = Format {
     name: "opensearch-audit",
     about: "OpenSearch security audit log",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Audit::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Audit::new(options))),
     guide: Guide {
         system: "OpenSearch 1 to 3, Open Distro for Elasticsearch, Amazon OpenSearch Service",
         switch_on: "`plugins.security.audit.type: log4j` in `opensearch.yml`, and take `GRANTED_PRIVILEGES` and `AUTHENTICATED` out of the disabled categories",
@@ -69,6 +69,7 @@ fn places() -> Places {
         ("/audit_request_effective_user", EFFECTIVE),
         ("/audit_request_initiating_user", INITIATING),
         ("/audit_request_remote_address", ADDRESS),
+        ("/audit_remote_address", ADDRESS),
         ("/audit_request_privilege", PRIVILEGE),
         ("/audit_trace_resolved_indices", INDICES),
         ("/audit_trace_indices", INDICES),
@@ -123,6 +124,10 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     /// Lines looked at.
     const LINES: usize = 50;
     let known = |picked: &Picked<'_>| picked.text(CATEGORY).is_some() && picked.get(TIME).is_some();
+    const WHAT: &str = "audit records of OpenSearch";
+    if Spread::over_lines(sample) == Some(true) {
+        return sample::guess(sample, &[], places, SLOTS, known, 96, WHAT);
+    }
     let lines = sample.split_str("\n").filter(|line| !line.trim().is_empty()).take(LINES);
     let objects: Vec<u8> = lines
         .filter_map(|text| match line(text) {
@@ -133,20 +138,22 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         .flatten()
         .copied()
         .collect();
-    sample::guess(&objects, &[], places, SLOTS, known, 96, "audit records of OpenSearch")
+    sample::guess(&objects, &[], places, SLOTS, known, 96, WHAT)
 }
 
 /// What a category means: kind, outcome, and whether the user is only claimed.
 fn meaning(category: &[u8]) -> (Kind, Outcome, bool) {
     match category {
         b"GRANTED_PRIVILEGES" | b"INDEX_EVENT" | b"COMPLIANCE_DOC_READ" | b"COMPLIANCE_DOC_WRITE" => (Kind::Query, Outcome::Success, false),
-        b"AUTHENTICATED" => (Kind::Login, Outcome::Success, false),
-        b"FAILED_LOGIN" => (Kind::LoginFailed, Outcome::Denied, true),
+        b"AUTHENTICATED" | b"KIBANA_LOGIN" => (Kind::Login, Outcome::Success, false),
+        b"KIBANA_LOGOUT" => (Kind::Logout, Outcome::Success, false),
+        b"FAILED_LOGIN" | b"BLOCKED_USER" | b"BLOCKED_IP" => (Kind::LoginFailed, Outcome::Denied, true),
         b"SSL_EXCEPTION" => (Kind::LoginFailed, Outcome::Error, true),
         // Headers that only nodes may send: somebody tries to be another.
         b"BAD_HEADERS" => (Kind::Denied, Outcome::Denied, true),
         b"MISSING_PRIVILEGES" => (Kind::Denied, Outcome::Denied, false),
-        _ if category.ends_with(b"SECURITY_INDEX_ATTEMPT") => (Kind::Denied, Outcome::Denied, false),
+        // `SG_` is Search Guard's, from which all of this comes.
+        _ if category.ends_with(b"SECURITY_INDEX_ATTEMPT") || category == b"SG_INDEX_ATTEMPT" => (Kind::Denied, Outcome::Denied, false),
         _ => (Kind::Other, Outcome::Unknown, false),
     }
 }
@@ -292,6 +299,9 @@ mod tests {
                 r#""audit_category":"MISSING_PRIVILEGES","audit_request_privilege":"indices:admin/delete","audit_request_initiating_user":"real""#,
                 r#"Denied real Authenticated 10.1.0.7 Some(Drop) ["indices:admin/delete"] Denied"#,
             ),
+            (r#""audit_category":"SG_INDEX_ATTEMPT""#, "Denied shop Authenticated 10.1.0.7 None [] Denied"),
+            (r#""audit_category":"KIBANA_LOGOUT""#, "Logout shop Authenticated 10.1.0.7 None [] Success"),
+            (r#""audit_category":"BLOCKED_USER""#, "LoginFailed shop Claimed 10.1.0.7 Some(Connect) [] Denied"),
             (r#""audit_category":"FAILED_LOGIN""#, "LoginFailed shop Claimed 10.1.0.7 Some(Connect) [] Denied"),
             (
                 r#""audit_category":"AUTHENTICATED","audit_rest_request_path":"/""#,

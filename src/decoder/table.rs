@@ -60,6 +60,11 @@ impl Columns {
         Columns { names, places, title: Vec::new(), heading: Vec::new(), separator: b',' }
     }
 
+    /// Whether the heading has this column.
+    pub(super) fn knows(&self, column: usize) -> bool {
+        self.heading.iter().flatten().any(|slot| usize::from(*slot) == column)
+    }
+
     pub(super) fn read<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Line<'a> {
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
         if record.trim_ascii_start().first() == Some(&b'{') {

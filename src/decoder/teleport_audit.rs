@@ -22,6 +22,7 @@ use crate::framing::json::Objects;
 use crate::framing::seek::Seek;
 
 mod prepared;
+mod wire;
 
 use prepared::Prepared;
 
@@ -76,7 +77,11 @@ const PROCEDURE: usize = 17;
 const TARGET: usize = 18;
 const CERTIFICATE: usize = 19;
 const CLUSTER: usize = 20;
-const SLOTS: usize = 21;
+const PARAMETERS: usize = 21;
+const CHILDREN: usize = 22;
+const METHOD: usize = 23;
+const PATH: usize = 24;
+const SLOTS: usize = 25;
 
 fn places() -> Places {
     Places::new(&[
@@ -85,6 +90,8 @@ fn places() -> Places {
         ("/code", CODE),
         ("/user", USER),
         ("/identity/user", USER),
+        // Of a bot that joins.
+        ("/user_name", USER),
         ("/addr.remote", ADDRESS),
         ("/addr_remote", ADDRESS),
         ("/identity/client_ip", ADDRESS),
@@ -102,6 +109,7 @@ fn places() -> Places {
         ("/db_protocol", PROTOCOL),
         ("/db_query", QUERY),
         ("/query", QUERY),
+        ("/args/sql", QUERY),
         ("/statement_name", STATEMENT),
         ("/portal_name", PORTAL),
         ("/affected_records", ROWS),
@@ -110,7 +118,12 @@ fn places() -> Places {
         ("/target", TARGET),
         ("/cert_type", CERTIFICATE),
         ("/cluster_name", CLUSTER),
+        ("/parameters", PARAMETERS),
+        ("/children", CHILDREN),
+        ("/method", METHOD),
+        ("/path", PATH),
     ])
+    .raw("/children")
 }
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
@@ -153,7 +166,7 @@ impl Decoder for Audit {
         event.rows = picked.count(ROWS);
         event.outcome = outcome(name, &picked);
         let act = act(name);
-        if let Act::Run | Act::Text | Act::Parse | Act::Bind | Act::Execute = act {
+        if let Act::Run | Act::Text | Act::Batch | Act::Parse | Act::Bind | Act::Execute = act {
             event.dialect = dialect(picked.text(PROTOCOL));
         }
         event.kind = match act {
@@ -173,7 +186,24 @@ impl Decoder for Audit {
         let session = event.session.unwrap_or_default();
         let own = |slot: usize| picked.text(slot).unwrap_or_default();
         match act {
-            Act::Text => event.statement = picked.text(QUERY),
+            Act::Text => {
+                event.statement = picked.text(QUERY);
+                let scope = match (picked.text(PROTOCOL).map(|protocol| protocol.as_bytes()), event.statement) {
+                    (Some(b"mongodb"), Some(text)) => wire::mongodb(text, own(DB_NAME), arena),
+                    (Some(b"redis"), Some(text)) => Some(wire::redis(text, arena)),
+                    _ => None,
+                };
+                if let Some((operation, objects)) = scope {
+                    (event.operation, event.objects) = (Some(operation), objects);
+                }
+            }
+            Act::Batch => {
+                event.dialect = Dialect::Generic;
+                event.statement = match picked.get(CHILDREN) {
+                    Some(Value::Raw(children)) => wire::batch(children.as_bytes(), arena),
+                    _ => None,
+                };
+            }
             Act::Parse => self.prepared.parse(session, own(STATEMENT), own(QUERY)),
             Act::Bind => self.prepared.bind(session, own(PORTAL), own(STATEMENT)),
             Act::Execute => event.statement = self.prepared.text(session, own(PORTAL), arena),
@@ -190,13 +220,25 @@ impl Decoder for Audit {
                     None => one(&["certificate:".into(), own(CERTIFICATE)], arena),
                 };
             }
+            // Drivers send parameterised statements through a procedure, whose first argument they are.
+            Act::Procedure if own(PROCEDURE).eq_ignore_ascii_case(b"sp_executesql") && picked.get(PARAMETERS).is_some() => {
+                event.dialect = Dialect::Generic;
+                event.statement = picked.list(PARAMETERS, arena).first().copied();
+            }
+            Act::Procedure if picked.get(QUERY).is_some() => {
+                event.dialect = Dialect::Generic;
+                event.statement = picked.text(QUERY);
+            }
             Act::Procedure => {
                 event.operation = Some(Operation::Call);
                 event.objects = one(&[own(PROCEDURE)], arena);
             }
             Act::Target => {
+                let (path, method) = (own(PATH), own(METHOD));
                 let target = own(TARGET).part_last(".").map_or(own(TARGET), |(_, action)| BStr::new(action));
-                event.operation = Some(Operation::Other);
+                let dynamodb = name == "db.session.dynamodb.request";
+                event.operation = Some(if dynamodb { wire::dynamodb(target) } else { wire::search(method, path) });
+                let target = if target.is_empty() { path } else { target };
                 event.objects = one(&[picked.text(PROTOCOL).unwrap_or("dynamodb".into()), ":".into(), target], arena);
             }
             Act::Resource(operation, kind) => {
@@ -229,6 +271,8 @@ enum Act<'a> {
     End,
     /// A statement with its text.
     Text,
+    /// Several statements.
+    Batch,
     /// Something was run whose text the log does not tell.
     Run,
     Parse,
@@ -261,8 +305,8 @@ fn act(event: &BStr) -> Act<'_> {
         | b"db.session.mysql.shut_down"
         | b"db.session.mysql.process_kill"
         | b"db.session.mysql.refresh"
-        | b"db.session.cassandra.batch"
         | b"db.session.cassandra.execute" => Act::Run,
+        b"db.session.cassandra.batch" => Act::Batch,
         b"user.login" | b"auth" | b"bot.join" => Act::Login,
         b"cert.create" => Act::Certificate,
         _ if event.starts_with(b"db.session.") || event.starts_with(b"session.") => Act::None,

@@ -114,7 +114,9 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     // What HashiCorp's log library writes; Consul's and Nomad's logs look the same, and are none of our business either.
     let server = |picked: &Picked<'_>| picked.get(SERVER_TIME).is_some() && picked.get(LEVEL).is_some() && picked.get(MESSAGE).is_some();
     let bare = bare(sample);
-    let found = sample::guess(bare, &[], places, SLOTS, audit, 95, "requests and responses of Vault's audit");
+    // What stands before the object may be an envelope, which is to be opened, and trusted, as such.
+    let sure = if bare.len() == sample.len() { 95 } else { 80 };
+    let found = sample::guess(bare, &[], places, SLOTS, audit, sure, "requests and responses of Vault's audit");
     match found.certainty {
         0 => sample::guess(bare, &[], places, SLOTS, server, 80, "lines of Vault's server log"),
         _ => found,

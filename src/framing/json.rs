@@ -1,9 +1,9 @@
 //! JSON objects: one a line, elements of an array that may never be closed, elements of an array under a known key
 //! (`{"Records":[...]}`), pretty-printed over many lines, or one behind the other.
 //!
-//! Inside JSON text a raw line break never stands in a string, and a `{` in an object always follows a colon. Where either is
-//! broken the record is torn (a crash, a rotation, a lost part): it ends at the line break before, and the next line begins anew. No client
-//! can bring that about, as whoever writes JSON escapes its line breaks.
+//! Inside JSON text a raw line break never stands in a string, a `{` in an object always follows a colon, and one in an array a bracket or
+//! a comma. Where any of it is broken the record is torn (a crash, a rotation, a lost part): it ends at the line break before, and the next
+//! line begins anew. No client can bring that about, as whoever writes JSON escapes its line breaks.
 //! <https://datatracker.ietf.org/doc/html/rfc8259>
 
 use serde::{Deserialize, Serialize};
@@ -151,10 +151,11 @@ impl Objects {
                 }
                 b'{' | b'[' => {
                     let object = scan.kinds & 1 == 1;
+                    // Of an array it is an element.
+                    let sound = if object { scan.last == b':' } else { matches!(scan.last, b'[' | b',') };
                     if scan.depth > 0
                         && scan.depth <= TOLD_APART
-                        && object
-                        && scan.last != b':'
+                        && !sound
                         && let Some(line) = scan.line
                     {
                         break Found::Torn(line);
@@ -178,6 +179,7 @@ impl Objects {
                         break Found::End(at + 1);
                     }
                 }
+                b',' => {}
                 _ => {
                     // Numbers, and the three words.
                     let plain = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
@@ -384,6 +386,9 @@ mod tests {
     fn torn_records_end_at_their_line() {
         check("{\"a\":\"half\n{\"a\":2}\n", &["{\"a\":\"half", "{\"a\":2}"]);
         check("{\"a\":{\"b\":1,\n{\"a\":2}\n", &["{\"a\":{\"b\":1,", "{\"a\":2}"]);
+        check("{\"a\":[1,{\"b\":2}\n{\"a\":2}\n", &["{\"a\":[1,{\"b\":2}", "{\"a\":2}"]);
+        check("{\"a\":[\"x\"\n{\"a\":2}\n", &["{\"a\":[\"x\"", "{\"a\":2}"]);
+        check("{\"a\":[\n{\"b\":2},\n{}\n]}\n", &["{\"a\":[\n{\"b\":2},\n{}\n]}"]);
         check("half\"}\n{\"a\":2}\nnoise", &["half\"}", "{\"a\":2}", "noise"]);
         check("{\"a\":1", &["{\"a\":1"]);
     }

@@ -11,6 +11,7 @@ pub mod json;
 pub mod lines;
 pub mod octets;
 pub(crate) mod seek;
+pub mod spread;
 pub mod stamped;
 pub mod table;
 #[cfg(test)]

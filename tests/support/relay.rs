@@ -29,7 +29,7 @@ pub struct Relay {
 
 /// Relays for any log. PostgreSQL itself writes to syslog, and Azure takes its records: see [`SYSLOG_POSTGRES`], [`AZURE`].
 #[rustfmt::skip]
-pub const RELAYS: [Relay; 21] = [
+pub const RELAYS: [Relay; 26] = [
     Relay { name: "docker", takes: Takes::Lines, wrap: docker, bundle: None },
     Relay { name: "cri", takes: Takes::Lines, wrap: cri, bundle: None },
     Relay { name: "filebeat", takes: Takes::Lines, wrap: filebeat, bundle: None },
@@ -38,6 +38,11 @@ pub const RELAYS: [Relay; 21] = [
     Relay { name: "vector, lines joined", takes: Takes::Joined, wrap: vector, bundle: None },
     Relay { name: "fluent-bit", takes: Takes::Lines, wrap: fluent_bit, bundle: None },
     Relay { name: "fluent-bit, lines joined", takes: Takes::Joined, wrap: fluent_bit, bundle: None },
+    Relay { name: "fluentd", takes: Takes::Lines, wrap: fluentd, bundle: None },
+    Relay { name: "stamped", takes: Takes::Lines, wrap: stamped, bundle: None },
+    Relay { name: "stamped, lines joined", takes: Takes::Joined, wrap: stamped, bundle: None },
+    Relay { name: "aws-logs-tail", takes: Takes::Lines, wrap: logs_tail, bundle: None },
+    Relay { name: "search-index", takes: Takes::Lines, wrap: indexed, bundle: None },
     Relay { name: "cloudwatch", takes: Takes::Lines, wrap: cloudwatch, bundle: Some(log_events) },
     Relay { name: "cloudwatch, lines joined", takes: Takes::Joined, wrap: cloudwatch, bundle: Some(log_events) },
     Relay { name: "google-cloud", takes: Takes::Lines, wrap: google, bundle: None },
@@ -162,6 +167,25 @@ fn vector(_: &mut Random, text: &str, _: usize) -> Vec<u8> {
 
 fn fluent_bit(_: &mut Random, text: &str, _: usize) -> Vec<u8> {
     line(&json!({"date": 1795313117.641234, "log": repaired(text)}))
+}
+
+fn fluentd(_: &mut Random, text: &str, _: usize) -> Vec<u8> {
+    bytes(&format!("2026-11-22T02:05:17+00:00\tdb.log\t{}\n", json!({"message": repaired(text)})))
+}
+
+fn stamped(_: &mut Random, text: &str, _: usize) -> Vec<u8> {
+    bytes(&format!("{TIME} {text}\n"))
+}
+
+fn logs_tail(_: &mut Random, text: &str, _: usize) -> Vec<u8> {
+    bytes(&format!("2026-11-22T02:05:17.641000+00:00 db1.0 {text}\n"))
+}
+
+fn indexed(_: &mut Random, text: &str, serial: usize) -> Vec<u8> {
+    let document = json!({
+        "@timestamp": "2026-11-22T02:05:17.641Z", "agent": {"type": "filebeat"}, "log": {"offset": serial}, "message": repaired(text),
+    });
+    line(&json!({"_index": "filebeat-8", "_id": serial.to_string(), "_source": document}))
 }
 
 fn cloudwatch(_: &mut Random, text: &str, serial: usize) -> Vec<u8> {

@@ -23,9 +23,12 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     pub fn read(record: &'a [u8]) -> Option<Self> {
-        let head = record.get(..record.len().min(64))?;
+        let head = record.get(..record.len().min(128))?;
         let start = head.seek("client:'")?;
-        let stamp = record.get(..start)?.trimmed_end().strip_suffix(b"-")?.trimmed_end();
+        let before = record.get(..start)?;
+        // The node itself, where the pattern says so.
+        let before = before.part("coordinator:'").filter(|(_, node)| node.ends_with(b"'|")).map_or(before, |(before, _)| before);
+        let stamp = before.trimmed_end().strip_suffix(b"-")?.trimmed_end();
         let clock = stamp.rsplit(|b| matches!(b, b' ' | b'T')).next()?;
         (clock.len() >= 8 && clock.first()?.is_ascii_digit() && clock.contains(&b':')).then_some(())?;
         let (client, rest) = record.get(start + "client:'".len()..)?.part("'|user:'")?;

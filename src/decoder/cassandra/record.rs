@@ -34,7 +34,11 @@ pub fn prefix(line: &[u8]) -> Option<Prefix<'_>> {
         .find_map(|at| Some((at, is_date(first.get(at + 2..)?)?)))?;
     let stamp = rest.get(close + 2..close + 2 + date)?;
     let rest = rest.get(close + 2 + date..)?.trimmed_start();
-    let (place, message) = rest.part(" - ")?;
+    let (place, message) = match rest.part(" (line ") {
+        // log4j, up to Cassandra 2.0 and DataStax Enterprise 4.8: `File.java (line 86) message`.
+        Some((file, more)) if file.ends_with(b".java") && !file.contains(&b' ') => (file, more.part(") ")?.1),
+        _ => rest.part(" - ")?,
+    };
     let source = place.split(|b| *b == b':').next().unwrap_or_default();
     (place.len() < 128 && !place.contains(&b'\n')).then_some(Prefix { stamp, source, message })
 }
@@ -51,6 +55,11 @@ fn is_date(text: &[u8]) -> Option<usize> {
         _ => 0,
     };
     Some(head.len() + fraction)
+}
+
+/// What auditlogviewer prints around the records of the binary log.
+fn printed(line: &[u8]) -> bool {
+    matches!(line.trimmed_end(), b"Type: audit" | b"Type: AuditLog" | b"LogMessage:")
 }
 
 /// Whether a line goes on with a message of several lines: a stack trace, a list.
@@ -103,6 +112,13 @@ impl<'a> Audit<'a> {
             for field in head.split(|b| *b == b'\n').next()?.split(|b| *b == b'|') {
                 audit.field(field, &mut last);
             }
+        }
+        // DSE puts it behind the statement.
+        if body.starts_with(b"host:")
+            && let Some((statement, level)) = audit.operation.part_last("|consistency level:")
+            && level.iter().all(|b| b.is_ascii_uppercase() || *b == b'_')
+        {
+            audit.operation = statement;
         }
         // A role's name may hold the word itself: what seems to be the statement then begins with fields.
         if memchr::memchr(b'|', audit.operation).is_some() {
@@ -304,7 +320,7 @@ impl Grammar for Lines {
 
     fn head(line: &[u8]) -> bool {
         let bare = [&b"user:"[..], b"host:", b"LogMessage: "].iter().any(|start| line.starts_with(start));
-        prefix(line).is_some() || bare && Audit::read(line).is_some() || ecaudit::Row::read(line).is_some()
+        prefix(line).is_some() || bare && Audit::read(line).is_some() || ecaudit::Row::read(line).is_some() || printed(line)
     }
 
     fn begin(&mut self, line: &[u8]) {

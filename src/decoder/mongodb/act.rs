@@ -121,6 +121,8 @@ impl<'a> Told<'a> {
             On::Nothing => {}
             On::Users => objects.push(qualified(database, b"system.users", arena)),
             On::Roles => objects.push(qualified(database, b"system.roles", arena)),
+            // A `bulkWrite` is sent to no collection, and lists those that it writes to.
+            On::Database if !self.writes.is_empty() => {}
             On::Database => objects.extend((!database.is_empty()).then(|| BStr::new(database))),
             // Some commands give the whole namespace as their value.
             On::Collection => objects.extend(match (collection, target) {

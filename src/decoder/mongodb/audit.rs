@@ -7,13 +7,13 @@
 //! <https://www.mongodb.com/docs/manual/reference/audit-message/mongo/>,
 //! <https://docs.aws.amazon.com/documentdb/latest/developerguide/event-auditing.html>
 //!
-//! With the OCSF schema (8.0) the same facts stand in `actor.user`, `src_endpoint`, `status_id` and `unmapped.atype`.
+//! With the OCSF schema (8.0) the same facts stand in `actor.user`, `src_endpoint`, `api`, `status_id`, `status_code` and `unmapped.atype`.
 
 use bstr::BStr;
 use bumpalo::Bump;
 
 use super::act::{self, BESIDE, On, Told};
-use super::logv2::{date, pipeline, remote};
+use super::logv2::{date, namespaces, pipeline, remote};
 use super::session::account;
 use crate::decoder::json_text::{Json, Torn};
 use crate::decoder::timestamp::Timestamps;
@@ -106,7 +106,10 @@ struct Entry<'a> {
     address: &'a [u8],
     port: Option<u64>,
     system: bool,
+    unix: bool,
     users: Vec<(&'a [u8], &'a [u8])>,
+    /// Who was logged in before a logout.
+    before: Vec<(&'a [u8], &'a [u8])>,
     result: Option<&'a [u8]>,
     told: Told<'a>,
     /// The user and the database that a login, or the change of an account, is about.
@@ -118,7 +121,27 @@ struct Entry<'a> {
     client: &'a [u8],
     /// OCSF: the number of the class, and 1 for success, 2 for failure.
     class: Option<u64>,
+    activity: Option<u64>,
     status: Option<u64>,
+}
+
+/// The accounts of a list.
+fn users<'a>(json: &mut Json<'a>, list: &mut Vec<(&'a [u8], &'a [u8])>) -> Result<(), Torn> {
+    json.array(|json| {
+        let (mut user, mut home): (&[u8], &[u8]) = (b"", b"");
+        json.object(|key, json| {
+            match key {
+                b"user" => user = json.text()?.unwrap_or_default(),
+                b"db" => home = json.text()?.unwrap_or_default(),
+                _ => json.skip()?,
+            }
+            Ok(())
+        })?;
+        if !user.is_empty() && list.len() < BESIDE {
+            list.push((user, home));
+        }
+        Ok(())
+    })
 }
 
 impl<'a> Entry<'a> {
@@ -133,6 +156,14 @@ impl<'a> Entry<'a> {
             return Err(Torn);
         }
         json.object(|key, json| entry.field(key, json))?;
+        if entry.kind.is_empty() {
+            entry.kind = match (entry.class, entry.activity) {
+                (Some(3002), Some(1)) => b"authenticate",
+                (Some(3002), Some(2)) => b"logout",
+                (Some(6003), _) if !entry.told.command.is_empty() => b"authCheck",
+                _ => b"",
+            };
+        }
         if json.ended() { Ok(entry) } else { Err(Torn) }
     }
 
@@ -154,7 +185,13 @@ impl<'a> Entry<'a> {
                 self.peer = true;
                 json.object(|key, json| {
                     match key {
-                        b"ip" | b"host" | b"unix" | b"interface_name" => self.address = json.text()?.unwrap_or(self.address),
+                        b"ip" | b"host" | b"interface_name" => self.address = json.text()?.unwrap_or(self.address),
+                        // The path of a socket, or `anonymous`.
+                        b"unix" => {
+                            self.unix = true;
+                            json.skip()?;
+                        }
+                        b"interface" => self.unix = json.text()? == Some(b"unix"),
                         b"port" => self.port = json.count()?,
                         b"isSystemUser" => {
                             self.system = true;
@@ -169,25 +206,40 @@ impl<'a> Entry<'a> {
                 self.peer = true;
                 self.address = json.text()?.unwrap_or_default();
             }
-            b"users" => json.array(|json| {
-                let (mut user, mut home): (&[u8], &[u8]) = (b"", b"");
-                json.object(|key, json| {
-                    match key {
-                        b"user" => user = json.text()?.unwrap_or_default(),
-                        b"db" => home = json.text()?.unwrap_or_default(),
-                        _ => json.skip()?,
-                    }
-                    Ok(())
-                })?;
-                if !user.is_empty() && self.users.len() < BESIDE {
-                    self.users.push((user, home));
-                }
-                Ok(())
-            })?,
+            b"users" => users(json, &mut self.users)?,
             b"param" | b"params" => json.object(|key, json| self.param(key, json))?,
             b"result" => self.result = json.number()?,
             b"actor" | b"user" => self.account(key == b"actor", json)?,
             b"class_uid" => self.class = json.count()?,
+            b"activity_id" => self.activity = json.count()?,
+            b"api" => json.object(|key, json| match key {
+                b"operation" => {
+                    self.told.command = json.text()?.unwrap_or_default();
+                    Ok(())
+                }
+                b"request" => json.object(|key, json| {
+                    let name = if key == b"uid" { json.text()? } else { json.skip().map(|()| None)? };
+                    if let (Some(name), b"") = (name, self.told.namespace) {
+                        self.told.namespace = name;
+                    }
+                    Ok(())
+                }),
+                b"response" => json.object(|key, json| {
+                    match key {
+                        b"code" => self.result = json.number()?,
+                        _ => json.skip()?,
+                    }
+                    Ok(())
+                }),
+                _ => json.skip(),
+            })?,
+            b"status_code" => {
+                let code = match json.peek() {
+                    Some(b'"') => json.text()?,
+                    _ => json.number()?,
+                };
+                self.result = self.result.or(code);
+            }
             b"status_id" => self.status = json.count()?,
             b"unmapped" => json.object(|key, json| match key {
                 b"atype" => self.field(key, json),
@@ -231,8 +283,10 @@ impl<'a> Entry<'a> {
             b"command" => self.told.command = json.text()?.unwrap_or_default(),
             b"args" => json.object(|key, json| match key {
                 b"pipeline" => pipeline(json, &mut self.told),
+                b"nsInfo" => namespaces(json, &mut self.told),
                 _ => json.skip(),
             })?,
+            b"initialUsers" => users(json, &mut self.before)?,
             b"user" | b"userName" => self.user = json.text()?.unwrap_or_default(),
             b"db" => self.home = json.text()?.unwrap_or_default(),
             b"old" => self.old = json.text()?.unwrap_or_default(),
@@ -278,7 +332,7 @@ impl Decoder for Audit {
         };
         let mut event = Event::new(Kind::Other, time);
         (event.address, event.port) = remote(entry.address);
-        if entry.address.is_empty() && entry.peer && !entry.system {
+        if entry.unix || entry.address.is_empty() && entry.peer && !entry.system {
             event.address = Some(Address::Local);
         }
         event.port = entry.port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p != 0).or(event.port);
@@ -355,9 +409,10 @@ fn understand<'a>(entry: &Entry<'a>, event: &mut Event<'a>, arena: &'a Bump) {
     event.operation = (on != On::Nothing || entry.kind == b"authCheck").then_some(operation);
     event.objects = act.objects;
     event.database = some(told.database()).or(act.objects.first().map(|o| BStr::new(o.part(".").map_or(*o as &[u8], |(d, _)| d))));
-    let same = entry.users.iter().find(|(_, home)| event.database.is_some_and(|d| **d == **home));
-    if let Some((user, home)) = same.or(entry.users.last()) {
-        let provenance = if entry.users.len() == 1 { Provenance::Authenticated } else { Provenance::Observed };
+    let users = if entry.users.is_empty() && entry.kind == b"logout" { &entry.before } else { &entry.users };
+    let same = users.iter().find(|(_, home)| event.database.is_some_and(|d| **d == **home));
+    if let Some((user, home)) = same.or(users.last()) {
+        let provenance = if users.len() == 1 { Provenance::Authenticated } else { Provenance::Observed };
         event.principal = Some(Principal { name: account(user, home, arena), provenance });
     }
     event.kind = match (entry.kind, event.outcome) {
@@ -476,6 +531,22 @@ mod tests {
         check(
             r#"{"atype":"authCheck","ts":1795313117355,"remote":{"unix":"/tmp/m.sock"},"users":[{"user":"a","db":"admin"},{"user":"b","db":"shop"}],"param":{"command":"find","ns":"shop.a"},"result":0}"#,
             "2026-11-22T02:05:17.355Z Query b@shop Observed local:0 select [shop.a] Success",
+        );
+        check(
+            r#"{"atype":"logout","ts":1795313117355,"remote":{"unix":"anonymous"},"users":[],"param":{"reason":"x","initialUsers":[{"user":"a","db":"admin"}],"updatedUsers":[]},"result":0}"#,
+            "2026-11-22T02:05:17.355Z Logout a Authenticated local:0 - [] Success",
+        );
+        check(
+            r#"{"atype":"authCheck","ts":1795313117355,"remote":{"ip":"10.0.0.7","port":5},"users":[{"user":"a","db":"admin"}],"param":{"command":"bulkWrite","ns":"shop.a","args":{"bulkWrite":1,"nsInfo":[{"ns":"shop.a"},{"ns":"hr.pay.y"}]}},"result":0}"#,
+            "2026-11-22T02:05:17.355Z Query a Authenticated 10.0.0.7:5 merge [shop.a hr.pay.y] Success",
+        );
+        check(
+            r#"{"activity_id":2,"class_uid":6003,"time":1795313117355,"src_endpoint":{"interface":"unix","ip":"anonymous"},"actor":{"user":{"name":"admin.a"}},"api":{"operation":"find","request":{"uid":"shop.b"},"response":{"code":13,"error":"Unauthorized"}},"unmapped":{"args":{}},"status_id":2}"#,
+            "2026-11-22T02:05:17.355Z Denied a Authenticated local:0 select [shop.b] Denied",
+        );
+        check(
+            r#"{"activity_id":1,"class_uid":3002,"time":1795313117355,"src_endpoint":{"ip":"10.0.0.7","port":5},"user":{"name":"admin.a"},"status_id":2,"status_code":18}"#,
+            "2026-11-22T02:05:17.355Z LoginFailed a Claimed 10.0.0.7:5 connect [] Denied",
         );
     }
 

@@ -16,20 +16,21 @@ use bumpalo::Bump;
 use super::act::{self, BESIDE, On, Told};
 use super::session::{self, Sessions, account};
 use super::text;
+use crate::decoder::json::sample;
 use crate::decoder::json_text::{Json, Torn};
 use crate::decoder::peer::peer;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
-use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
+use crate::framing::spread::Spread;
 
 pub const FORMAT: Format = Format {
     name: "mongodb-log",
     about: "MongoDB server log in JSON (mongod and mongos 4.4 and later, Atlas)",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Lines::new()), Box::new(Log::new(options))),
+    open: |_, options| (Box::new(Spread::new()), Box::new(Log::new(options))),
     guide: Guide {
         system: "MongoDB 4.4 to 8, Atlas, Percona Server for MongoDB",
         switch_on: "The log is always on. Operations are logged when slow: `db.setProfilingLevel(0, { slowms: -1 })` (or `operationProfiling.slowOpThresholdMs: -1`) logs all of them; `security.authorization: enabled` is needed for users",
@@ -71,10 +72,18 @@ pub(super) fn share(sample: &[u8], lines: usize, mut good: impl FnMut(&[u8]) -> 
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let mut arena = Bump::new();
-    let (percent, lines) = share(sample, 100, |line| {
+    let mut good = |line: &[u8]| {
         arena.reset();
         Entry::read(line, &arena).is_ok_and(|e| e.stamp.is_some() && e.severity && !e.context.is_empty() && e.component)
-    });
+    };
+    let (percent, lines) = match Spread::over_lines(sample) {
+        Some(true) => {
+            let objects = sample::objects(sample, &[]);
+            let read = objects.iter().filter(|object| good(object)).count();
+            ((100 * read).checked_div(objects.len()).unwrap_or(0), objects.len())
+        }
+        _ => share(sample, 100, good),
+    };
     match percent {
         0 => Guess::NO,
         _ => Guess::new((percent.max(50) * 97 / 100) as u8, format!("{percent} % of {lines} lines are JSON objects with t, s, c, id, ctx")),
@@ -259,6 +268,7 @@ impl<'a> Attr<'a> {
                 b"$db" => self.database = json.text()?.unwrap_or_default(),
                 b"collection" if self.told.target.is_empty() => self.told.target = json.text()?.unwrap_or_default(),
                 b"pipeline" => pipeline(json, &mut self.told)?,
+                b"nsInfo" => namespaces(json, &mut self.told)?,
                 _ => json.skip()?,
             }
             Ok(())
@@ -300,6 +310,23 @@ pub(super) fn pipeline<'a>(json: &mut Json<'a>, told: &mut Told<'a>) -> Result<(
             let list = if matches!(stage, b"$out" | b"$merge") { &mut told.writes } else { &mut told.reads };
             if !name.is_empty() && list.len() < BESIDE {
                 list.push((database, name));
+            }
+            Ok(())
+        })
+    })
+}
+
+/// The collections of a `bulkWrite`: `[{"ns":"shop.orders"}, ...]`.
+pub(super) fn namespaces<'a>(json: &mut Json<'a>, told: &mut Told<'a>) -> Result<(), Torn> {
+    json.array(|json| {
+        json.object(|key, json| {
+            if key != b"ns" {
+                return json.skip();
+            }
+            if let Some((database, name)) = json.text()?.and_then(|ns| ns.part("."))
+                && told.writes.len() < BESIDE
+            {
+                told.writes.push((database, name));
             }
             Ok(())
         })
@@ -606,6 +633,8 @@ mod tests {
     fn what_an_aggregation_touches() {
         let attr = r#""type":"command","ns":"shop.a","command":{"aggregate":"a","pipeline":[{"$match":{"$out":"no"}},{"$lookup":{"from":"b","as":"x"}},{"$unionWith":"c"},{"$merge":{"into":{"db":"other","coll":"d"}}}],"$db":"shop"},"durationMillis":1"#;
         assert_eq!(told(&[&line(51803, "conn1", attr)]), ["Query - - merge [shop.a shop.b shop.c other.d] us=1000"]);
+        let bulk = r#""type":"command","ns":"admin.$cmd","command":{"bulkWrite":1,"ops":[{"insert":0}],"nsInfo":[{"ns":"shop.a"},{"ns":"hr.pay"}],"$db":"admin"},"ninserted":1"#;
+        assert_eq!(told(&[&line(51803, "conn1", bulk)]), ["Query - - merge [shop.a hr.pay] rows=1"]);
         let sorted = r#""command":{"$db":"shop","filter":{},"find":"b","lsid":1},"ns":"shop.$cmd","type":"command""#;
         assert_eq!(told(&[&line(51803, "conn1", sorted)]), ["Query - - select [shop.b]"]);
     }

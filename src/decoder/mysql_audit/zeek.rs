@@ -1,4 +1,4 @@
-//! Zeek's `mysql.log` as JSON: what a sensor on the network saw of MySQL's protocol.
+//! Zeek's `mysql.log`, as JSON or in Zeek's own form ([`tsv`]): what a sensor on the network saw of MySQL's protocol.
 //!
 //! ```text
 //! {"ts":1795314088.437392,"uid":"C5Hol527kLMUw36hj3","id.orig_h":"10.0.0.7","id.orig_p":56162,"id.resp_h":"10.0.0.2","id.resp_p":3306,"cmd":"query","arg":"SELECT count(*) FROM orders","success":true,"rows":1}
@@ -21,16 +21,20 @@ use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal,
 use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
 
+mod tsv;
+
+use tsv::Heading;
+
 pub const FORMAT: Format = Format {
     name: "zeek-mysql",
-    about: "Zeek mysql.log (JSON)",
+    about: "Zeek mysql.log (JSON or tab-separated)",
     // A sensor on the network reports any packets that look like MySQL's.
     forgeable: true,
     sniff,
     open: |_, options| (Box::new(Lines::new()), Box::new(Zeek::new(options))),
     guide: Guide {
         system: "Zeek 2.5 to 7",
-        switch_on: "`@load policy/tuning/json-logs`; the log is written where MySQL is spoken without TLS",
+        switch_on: "The log is written where MySQL is spoken without TLS; `@load policy/tuning/json-logs` makes JSON of it",
         fields: &[
             ("time", "`ts`"),
             ("principal", "`arg` of `cmd: login` in the same connection; claimed by the client"),
@@ -62,6 +66,8 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     let has = |keys: &[&[u8]]| keys.iter().filter(|key| head.seek(key).is_some()).count();
     if head.starts_with(b"{") && has(&keys) == keys.len() && has(&other) == 0 {
         Guess::new(94, "objects with ts, uid, id.orig_h and a cmd of MySQL's protocol")
+    } else if tsv::is(sample) {
+        Guess::new(94, "tab-separated values of Zeek's mysql.log")
     } else {
         Guess::NO
     }
@@ -76,11 +82,12 @@ struct Zeek {
     times: Timestamps,
     /// Name and database of each connection.
     sessions: HashMap<Vec<u8>, (Vec<u8>, Vec<u8>)>,
+    heading: Heading,
 }
 
 impl Zeek {
     fn new(options: &Options) -> Self {
-        Zeek { times: Timestamps::new(options.zone.clone()), sessions: HashMap::new() }
+        Zeek { times: Timestamps::new(options.zone.clone()), sessions: HashMap::new(), heading: Heading::default() }
     }
 
     fn session(&mut self, uid: &[u8]) -> Option<&mut (Vec<u8>, Vec<u8>)> {
@@ -112,6 +119,16 @@ struct Row<'a> {
 
 impl Decoder for Zeek {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        if record.bytes.starts_with(b"#") {
+            self.heading.learn(record.bytes);
+            return Decoded::Skip("a line about the lines below it");
+        }
+        if !record.bytes.starts_with(b"{") {
+            return match self.heading.row(record.bytes, arena) {
+                Some((row, time)) => Decoded::Event(self.event(&row, time, record, arena)),
+                None => Decoded::Reject("not a row of zeek's mysql.log"),
+            };
+        }
         let mut row = Row::default();
         let read = object::read(record.bytes, arena, &mut |parent, key, value| {
             let text = |value: Value<'a>| value.bytes(arena).unwrap_or_default();
@@ -144,12 +161,12 @@ impl Decoder for Zeek {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.sessions).unwrap_or_default()
+        postcard::to_stdvec(&(&self.sessions, &self.heading)).unwrap_or_default()
     }
 
     fn restore(&mut self, state: &[u8]) {
-        if let Ok(sessions) = postcard::from_bytes(state) {
-            self.sessions = sessions;
+        if let Ok((sessions, heading)) = postcard::from_bytes(state) {
+            (self.sessions, self.heading) = (sessions, heading);
         }
     }
 }

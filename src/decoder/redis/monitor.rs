@@ -151,6 +151,7 @@ impl Decoder for Monitor {
         let Some(line) = Line::read(bytes) else {
             return match bytes.trim_ascii() {
                 b"OK" | b"+OK" | b"" => Decoded::Skip("the answer to MONITOR"),
+                text if text.to_ascii_lowercase().ends_with(b"> monitor") => Decoded::Skip("the call of MONITOR"),
                 text if text.starts_with(b"Error:") || text.starts_with(b"Could not connect") => Decoded::Skip("a word of redis-cli"),
                 _ => Decoded::Reject("not a line of MONITOR"),
             };

@@ -3,6 +3,8 @@
 //! ```text
 //! 26571:M 27 Dec 2018 11:19:18.874 * Synchronization with replica 10.114.208.18:6023 succeeded
 //! 30 May 10:03:19 - Server started, Redis version 1.2.6
+//! 26571:M 2026-11-22T02:21:28.395+00:00 * Ready                                                          Valkey 8.1 and later,
+//! pid=26571 role=primary timestamp="2026-11-22T02:21:28.395+00:00" level=notice message="Ready"            as it is told to
 //! ```
 //! <https://redis.io/docs/latest/operate/oss_and_stack/management/admin/>
 
@@ -22,7 +24,7 @@ pub const FORMAT: Format = Format {
     sniff,
     open: |_, options| (Box::new(Lines::new()), Box::new(Server { stamps: Timestamps::new(options.zone.clone()) })),
     guide: Guide {
-        system: "Redis 1.2 to 8, Valkey",
+        system: "Redis 1.2 to 8, Valkey to 9",
         switch_on: "The log is always on; it is recognised so that nobody waits for events of it. Use `redis-monitor` and `redis-acl-log`",
         fields: &[("time", "the line's start, in the server's local time; versions before 2.8 write no year")],
         forgery: "Nothing that matters: no line is an act of a token",
@@ -65,6 +67,25 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The stamp of a line as Valkey writes it where `log-timestamp-format` or `log-format` says so.
+fn stamp(line: &[u8]) -> Option<&[u8]> {
+    if line.starts_with(b"pid=") && line.holds(" role=") {
+        return line.part(" timestamp=\"")?.1.part("\"").map(|(stamp, _)| stamp);
+    }
+    let mut words = line.splitn(4, |b| *b == b' ');
+    let (pid, role) = words.next()?.part(":")?;
+    let stamp = words.next()?;
+    let millis = stamp.len() == 13 && stamp.iter().all(u8::is_ascii_digit);
+    let sound = !pid.is_empty() && pid.iter().all(u8::is_ascii_digit) && matches!(role, b"M" | b"S" | b"C" | b"X");
+    let level = matches!(words.next()?, b"." | b"-" | b"*" | b"#");
+    (sound && level && (millis || stamp.get(10) == Some(&b'T'))).then_some(stamp)
+}
+
+/// Milliseconds since 1970.
+fn millis(stamp: &[u8]) -> Option<Time> {
+    Some(Time(std::str::from_utf8(stamp).ok()?.parse::<i64>().ok()?.checked_mul(1_000)?))
+}
+
 /// Words of a signal handler's line: `5092:signal-handler (1496141844) Received SIGINT scheduling shutdown...`.
 fn signal(line: &[u8]) -> Option<Time> {
     let (_, rest) = line.part(":signal-handler (")?;
@@ -75,7 +96,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     let (mut lines, mut read) = (0usize, 0usize);
     for line in sample.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).take(100) {
         lines += 1;
-        read += usize::from(Line::read(line).is_some() || signal(line).is_some());
+        read += usize::from(Line::read(line).is_some() || stamp(line).is_some() || signal(line).is_some());
     }
     match (100 * read).checked_div(lines).unwrap_or(0) {
         0 => Guess::NO,
@@ -100,10 +121,12 @@ impl Decoder for Server {
                 let text = arena.alloc_str(&format!("{}-{month:02}-{day} {}", year.as_bstr(), clock.as_bstr()));
                 self.stamps.parse(text.as_bytes()).ok()
             }
-            None => match signal(record.bytes) {
-                Some(time) => Some(time),
+            None => match (stamp(record.bytes), signal(record.bytes)) {
+                (Some(stamp), _) if stamp.len() == 13 => millis(stamp),
+                (Some(stamp), _) => self.stamps.parse(stamp).ok(),
+                (None, Some(time)) => Some(time),
                 // The banner of a start, a table of a module's options, a crash report.
-                None => return Decoded::Skip("a line without a date"),
+                (None, None) => return Decoded::Skip("a line without a date"),
             },
         };
         let Some(time) = time else { return Decoded::Reject("unreadable time stamp") };
@@ -128,6 +151,9 @@ mod tests {
             ("30 May 10:03:19 - Server started", "a line without a year"),
             ("[2932] 31 May 04:32:08 * The server", "a line without a year"),
             ("5092:signal-handler (1496141844) Received SIGINT", "2017-05-30T10:57:24Z"),
+            ("26571:M 2026-11-22T02:21:28.395+01:00 * Ready", "2026-11-22T01:21:28.395Z"),
+            ("26571:S 1795314089200 # x", "2026-11-22T02:21:29.2Z"),
+            (r#"pid=7 role=primary timestamp="2026-11-22T02:21:28.395Z" level=notice message="x""#, "2026-11-22T02:21:28.395Z"),
             ("      _.-``__ ''-._", "a line without a date"),
             ("1:M 99 Dec 2018 11:19:18.874 * x", "unreadable time stamp"),
         ] {

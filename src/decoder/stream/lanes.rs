@@ -91,7 +91,8 @@ pub(super) struct Choice {
 impl Choice {
     /// A known log is in envelopes that hold line breaks as they are: what looks like plain lines of it may be a client's text.
     pub fn holds_lines(&self) -> bool {
-        self.certainty >= SURE && self.kinds.first().is_some_and(|kind| kind.name == envelope::journald::EXPORT.name)
+        const HOLD: [&str; 3] = [envelope::journald::EXPORT.name, envelope::stamped::STAMPED.name, envelope::stamped::STREAMED.name];
+        self.certainty >= SURE && self.kinds.first().is_some_and(|kind| HOLD.contains(&kind.name))
     }
 }
 

@@ -31,7 +31,7 @@ fn database_sessions() {
     check(&record("db.session.end", ""), &["Logout ann@::1:51022/app | - | - | Success session=s1"]);
     check(
         &record("db.session.dynamodb.request", r#","target":"DynamoDB_20120810.Scan""#),
-        &["Query ann@::1:51022/app | other postgres:Scan | - | Success session=s1"],
+        &["Query ann@::1:51022/app | select postgres:Scan | - | Success session=s1"],
     );
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {"logName":"projects/p/logs/cloudsql.googleapis.com%2Fpostgres.log","textPayload":"[77]: [1-1] db=app,user=web LOG:  ...",...}
+//! {"message":{"data":"eyJpbnNlcnRJZCI6...","messageId":"7"},"subscription":"projects/p/subscriptions/audit"}
 //! {"records":[{"category":"PostgreSQLLogs","time":"...","properties":{"message":"... LOG:  ...","detail":"..."}}]}
 //! {"logGroup":"/aws/rds/...","logEvents":[{"id":"3","timestamp":1795314089200,"message":"..."}]}
 //! ```
@@ -13,6 +14,7 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
 use bstr::BStr;
 use bumpalo::Bump;
 use serde::Deserialize;
@@ -29,6 +31,15 @@ pub const GOOGLE: Kind = Kind {
     forgeable: false,
     framer: |_| Box::new(Objects::new(&["entries"])),
     open: |_| Box::new(Google),
+};
+
+pub const PUBSUB: Kind = Kind {
+    name: "google-pubsub",
+    about: "messages of Google Cloud Pub/Sub, as a push or `gcloud pubsub subscriptions pull` has them",
+    // Whoever may publish to the topic can send what he likes.
+    forgeable: true,
+    framer: |_| Box::new(Objects::new(&["receivedMessages"])),
+    open: |_| Box::new(PubSub),
 };
 
 pub const AZURE: Kind = Kind {
@@ -57,6 +68,8 @@ struct LogEntry<'a> {
     text: Loose<'a>,
     #[serde(borrow, default, rename = "protoPayload")]
     proto: Loose<'a>,
+    #[serde(borrow, default, rename = "jsonPayload")]
+    json: Loose<'a>,
     #[serde(borrow, default)]
     timestamp: Loose<'a>,
     #[serde(borrow, default)]
@@ -93,10 +106,14 @@ impl Envelope for Google {
         let time = entry.timestamp.text().and_then(|time| rfc3339(time.as_bytes()));
         let host = labels.database_id.keep(arena).or(labels.instance_id.keep(arena)).or(labels.pod_name.keep(arena));
         let note = Note { time, host: host.map(BStr::new), ..Note::default() };
-        if entry.proto.is_there()
-            && let Some(proto) = member(text.as_bytes(), "protoPayload")
-        {
-            return Opened::Carried(Carried { payload: proto, lane, part: Part::Record, note });
+        // A line of JSON that a container wrote is kept as an object.
+        let object = match (entry.proto.is_there(), entry.json.is_there()) {
+            (true, _) => member(text.as_bytes(), "protoPayload"),
+            (_, true) => member(text.as_bytes(), "jsonPayload").filter(|object| object.len() > 2),
+            _ => None,
+        };
+        if let Some(payload) = object {
+            return Opened::Carried(Carried { payload, lane, part: Part::Record, note });
         }
         match entry.text {
             Loose::Text(text) if !text.is_empty() => {
@@ -105,6 +122,38 @@ impl Envelope for Google {
             }
             _ => Opened::Skip("an entry without text"),
         }
+    }
+}
+
+struct PubSub;
+
+#[derive(Deserialize)]
+struct Delivery<'a> {
+    #[serde(borrow)]
+    message: Message<'a>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    data: Cow<'a, str>,
+    #[serde(borrow, default, rename = "messageId", alias = "message_id")]
+    id: Loose<'a>,
+    #[serde(borrow, default, rename = "publishTime", alias = "publish_time")]
+    published: Loose<'a>,
+}
+
+impl Envelope for PubSub {
+    fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        const OTHER: Opened<'static> = Opened::Reject("not a message of Pub/Sub");
+        let Ok(delivery) = serde_json::from_str::<Delivery<'a>>(utf8(record, arena)) else { return OTHER };
+        let message = delivery.message;
+        let data = base64::engine::general_purpose::STANDARD.decode(message.data.as_bytes());
+        let (Ok(data), true) = (data, message.id.is_there() || message.published.is_there()) else { return OTHER };
+        let time = message.published.text().and_then(|time| rfc3339(time.as_bytes()));
+        let payload = arena.alloc_slice_copy(&data).trim_ascii_end();
+        let part = if payload.starts_with(b"{") { Part::Record } else { Part::Lines };
+        Opened::Carried(Carried { payload, lane: lane(&[]), part, note: Note { time, ..Note::default() } })
     }
 }
 
@@ -260,7 +309,17 @@ mod tests {
         check(&GOOGLE, &entry(r#""textPayload":"\tfrom \"x\"""#), Some("\tfrom \"x\""));
         check(&GOOGLE, &entry(r#""protoPayload":{"@type":"t","request":{"a":"}"}}"#), Some(r#"{"@type":"t","request":{"a":"}"}}"#));
         check(&GOOGLE, &entry(r#""jsonPayload":{}"#), None);
+        check(&GOOGLE, &entry(r#""jsonPayload":{"t":{"$date":"x"}}"#), Some(r#"{"t":{"$date":"x"}}"#));
         check(&GOOGLE, r#"{"textPayload":"x"}"#, None);
+    }
+
+    #[test]
+    fn pubsub() {
+        let message = r#""message":{"data":"eyJhIjoxfQ==","messageId":"7","publishTime":"2026-11-22T02:21:28Z"}"#;
+        check(&PUBSUB, &format!(r#"{{{message},"subscription":"s"}}"#), Some(r#"{"a":1}"#));
+        check(&PUBSUB, &format!(r#"{{"ackId":"x",{message}}}"#), Some(r#"{"a":1}"#));
+        check(&PUBSUB, r#"{"message":{"data":"a"}}"#, None);
+        check(&PUBSUB, r#"{"message":"a"}"#, None);
     }
 
     #[test]

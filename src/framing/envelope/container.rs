@@ -13,6 +13,7 @@ use std::borrow::Cow;
 
 use bumpalo::Bump;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::rfc3339::rfc3339;
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
@@ -36,7 +37,9 @@ pub const CRI: Kind = Kind {
 
 struct Docker;
 
+/// With any other key it is a shipper's object, which has its line ends cut off.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct DockerLine<'a> {
     #[serde(borrow)]
     log: Cow<'a, str>,
@@ -44,6 +47,8 @@ struct DockerLine<'a> {
     stream: Cow<'a, str>,
     #[serde(borrow)]
     time: Cow<'a, str>,
+    #[serde(default, rename = "attrs")]
+    _attributes: Option<IgnoredAny>,
 }
 
 impl Envelope for Docker {

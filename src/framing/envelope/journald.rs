@@ -26,7 +26,7 @@ use super::syslog::Pieces;
 use super::text::{Loose, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::event::Time;
-use crate::framing::lines::Lines;
+use crate::framing::json::Objects;
 use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
 pub const EXPORT: Kind = Kind {
@@ -41,7 +41,8 @@ pub const JSON: Kind = Kind {
     name: "journald-json",
     about: "systemd's journal as JSON (`journalctl -o json`)",
     forgeable: true,
-    framer: |_| Box::new(Lines::new()),
+    // `-o json-pretty` writes an object over several lines, `-o json-seq` a sign before each.
+    framer: |_| Box::new(Objects::new(&[])),
     open: |_| Box::new(Json(Pieces::default())),
 };
 

@@ -17,6 +17,7 @@ pub mod container;
 pub mod journald;
 mod rfc3339;
 pub mod shipper;
+pub mod stamped;
 pub mod syslog;
 mod text;
 
@@ -29,12 +30,18 @@ pub static ENVELOPES: &[Kind] = &[
     journald::EXPORT,
     journald::JSON,
     cloud::GOOGLE,
+    cloud::PUBSUB,
     cloud::AZURE,
     cloud::CLOUDWATCH,
     shipper::FILEBEAT,
     shipper::VECTOR,
+    shipper::ORIGINAL,
+    shipper::INDEXED,
     shipper::RELAY,
     shipper::MAPPED,
+    stamped::FLUENTD,
+    stamped::STAMPED,
+    stamped::STREAMED,
 ];
 
 /// The envelope of this name.

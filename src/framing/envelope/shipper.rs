@@ -4,18 +4,24 @@
 //! {"@timestamp":"2026-11-22T02:21:29.104Z","message":"...","log":{"file":{"path":"/var/log/x.log"},"offset":812},"agent":{"type":"filebeat"}}
 //! {"file":"/var/log/x.log","host":"db1","message":"...","source_type":"file","timestamp":"2026-11-22T02:21:29.3Z"}
 //! {"date":1795314089.2,"log":"..."}
+//! {"_index":"logs","_source":{"@timestamp":"2026-11-22T02:21:29.104Z","event":{"original":"..."}}}
 //! ```
 //!
-//! Filebeat, Vector, and whatever has its text under `message` or `log`, as Fluent Bit and Fluentd have. The first two say where they read the
+//! Filebeat, Vector, and whatever has its text under `message` or `log`, as Fluent Bit and Fluentd have, or under another usual name. The first two say where they read the
 //! text; of the others nobody knows who wrote it, so their records alert and never revoke. What a source's `envelope = "/pointer"`
 //! names is opened here as well. Sources: <https://www.elastic.co/guide/en/beats/filebeat/current/exported-fields-log.html>,
 //! <https://vector.dev/docs/reference/configuration/sources/file/>, <https://docs.fluentbit.io/manual/pipeline/inputs/tail>
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use bstr::BStr;
 use bumpalo::Bump;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::rfc3339::rfc3339;
-use super::text::{Fields, Loose, read, utf8};
+use super::text::{Fields, Loose, keep, member, read, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::config::FormatOptions;
 use crate::framing::json::Objects;
@@ -36,9 +42,26 @@ pub const VECTOR: Kind = Kind {
     open: |_| Box::new(Shipper(|s| s.source_type.text().is_some() && s.timestamp.is_there())),
 };
 
+pub const ORIGINAL: Kind = Kind {
+    name: "ecs-original",
+    about: "documents of Elastic's pipelines that keep the log's text in `event.original`, and what tests of pipelines begin with",
+    // Whoever writes documents into the index can write these.
+    forgeable: true,
+    framer: |_| Box::new(Objects::new(&["events"])),
+    open: |_| Box::new(Originals),
+};
+
+pub const INDEXED: Kind = Kind {
+    name: "search-index",
+    about: "documents out of Elasticsearch or OpenSearch (`_index`, `_source`)",
+    forgeable: true,
+    framer: |_| Box::new(Objects::new(&["hits/hits"])),
+    open: |_| Box::new(Indexed),
+};
+
 pub const RELAY: Kind = Kind {
     name: "relay",
-    about: "JSON with the text under `message` or `log`: Fluent Bit, Fluentd and others",
+    about: "JSON with the text under `message`, `log` or another usual name: Fluent Bit, Fluentd, GELF, Loki, Splunk, Wazuh and others",
     forgeable: true,
     framer: |_| Box::new(Objects::new(&[])),
     // An object that has a statement of its own is the record, whatever its message says.
@@ -77,6 +100,33 @@ struct Shipped<'a> {
     statement: Loose<'a>,
     query: Loose<'a>,
     sql: Loose<'a>,
+    /// What the runtime said of a line that Fluent Bit took from Kubernetes: `P` where it goes on.
+    logtag: Loose<'a>,
+    json: Loose<'a>,
+    full_message: Loose<'a>,
+    short_message: Loose<'a>,
+    insights: Loose<'a>,
+    raw: Loose<'a>,
+    full_log: Loose<'a>,
+    log_message: Loose<'a>,
+    line: Loose<'a>,
+    labels: Loose<'a>,
+    event: Loose<'a>,
+    sourcetype: Loose<'a>,
+}
+
+impl<'a> Shipped<'a> {
+    /// The text under the first of the usual names that has one.
+    fn text(self) -> Option<Cow<'a, str>> {
+        let loki = if self.labels.is_there() { self.line } else { Loose::Nothing };
+        let splunk = if self.sourcetype.is_there() { self.event } else { Loose::Nothing };
+        let (message, log) = (self.message, self.log);
+        let others = [self.full_message, self.short_message, self.insights, self.raw, self.full_log, self.log_message, loki, splunk];
+        [message, log].into_iter().chain(others).find_map(|text| match text {
+            Loose::Text(text) => Some(text),
+            _ => None,
+        })
+    }
 }
 
 impl<'a> Fields<'a> for Shipped<'a> {
@@ -102,6 +152,18 @@ impl<'a> Fields<'a> for Shipped<'a> {
             "statement" => (17, &mut self.statement),
             "query" => (18, &mut self.query),
             "sql" => (19, &mut self.sql),
+            "logtag" | "_p" => (20, &mut self.logtag),
+            "json" => (21, &mut self.json),
+            "full_message" => (22, &mut self.full_message),
+            "short_message" => (23, &mut self.short_message),
+            "@message" => (24, &mut self.insights),
+            "_raw" => (25, &mut self.raw),
+            "full_log" => (26, &mut self.full_log),
+            "LogMessage" => (27, &mut self.log_message),
+            "line" => (28, &mut self.line),
+            "labels" => (29, &mut self.labels),
+            "event" => (30, &mut self.event),
+            "sourcetype" => (31, &mut self.sourcetype),
             _ => return None,
         })
     }
@@ -133,13 +195,24 @@ impl Envelope for Shipper {
         ];
         let lane = lane(&of.map(str::as_bytes));
         let time = [&shipped.at, &shipped.timestamp, &shipped.time].into_iter().find_map(|time| rfc3339(time.text()?.as_bytes()));
-        let text = match (shipped.message, shipped.log) {
-            (text @ Loose::Text(_), _) | (_, text @ Loose::Text(_)) => text.keep(arena),
-            _ => return OTHER,
+        let host = match (shipped.host.name(), shipped.hostname.name()) {
+            ("", host) | (host, _) => Some(host).filter(|host| !host.is_empty()).map(|host| BStr::new(arena.alloc_str(host))),
         };
-        let host = shipped.host.keep(arena).or(shipped.hostname.keep(arena)).map(BStr::new);
         let note = Note { time, host, ..Note::default() };
-        carried(text.unwrap_or_default(), lane, note)
+        let goes_on = shipped.logtag.text().is_some_and(|tag| tag == "P" || tag.starts_with("P:"));
+        let object = shipped.json.is_there() && shipped.at.is_there();
+        let Some(text) = shipped.text() else {
+            // Filebeat has read an object already.
+            return match member(utf8(record, arena).as_bytes(), "json").filter(|json| object && json.starts_with(b"{")) {
+                Some(payload) => Opened::Carried(Carried { payload, lane, part: Part::Record, note }),
+                None => OTHER,
+            };
+        };
+        let text = keep(text, arena);
+        if goes_on && !text.is_empty() {
+            return Opened::Carried(Carried { payload: text.as_bytes(), lane, part: Part::Piece, note });
+        }
+        carried(text, lane, note)
     }
 }
 
@@ -150,6 +223,85 @@ fn carried<'a>(text: &'a str, lane: u64, note: Note<'a>) -> Opened<'a> {
         return Opened::Skip("an envelope without text");
     }
     Opened::Carried(Carried { payload, lane, part: Part::Lines, note })
+}
+
+struct Originals;
+
+/// A document: the text in `event.original`, or (as the tests of pipelines have it) nothing but a message or an object.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow, default)]
+    event: Option<Original<'a>>,
+    #[serde(borrow, default, rename = "@timestamp")]
+    at: Loose<'a>,
+    #[serde(borrow, default)]
+    message: Loose<'a>,
+    #[serde(borrow, default)]
+    json: Loose<'a>,
+    #[serde(flatten)]
+    others: Others,
+}
+
+/// Whether there are other fields.
+#[derive(Deserialize, Default)]
+#[serde(from = "BTreeMap<String, IgnoredAny>")]
+struct Others(bool);
+
+impl From<BTreeMap<String, IgnoredAny>> for Others {
+    fn from(fields: BTreeMap<String, IgnoredAny>) -> Self {
+        Others(!fields.is_empty())
+    }
+}
+
+#[derive(Deserialize)]
+struct Original<'a> {
+    #[serde(borrow, default)]
+    original: Loose<'a>,
+    #[serde(borrow, default)]
+    dataset: Loose<'a>,
+}
+
+impl Envelope for Originals {
+    fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        const OTHER: Opened<'static> = Opened::Reject("no event.original");
+        let text = utf8(record, arena);
+        let Ok(found) = serde_json::from_str::<Document<'a>>(text) else { return OTHER };
+        let note = Note { time: found.at.text().and_then(|time| rfc3339(time.as_bytes())), ..Note::default() };
+        let (original, dataset) = found.event.map_or((Loose::Nothing, Loose::Nothing), |event| (event.original, event.dataset));
+        let lane = lane(&[dataset.name().as_bytes()]);
+        match (original, found.message, found.json.is_there()) {
+            (Loose::Text(original), ..) => carried(keep(original, arena), lane, note),
+            _ if found.others.0 => OTHER,
+            (_, Loose::Text(message), _) => carried(keep(message, arena), lane, note),
+            (_, _, true) => match member(text.as_bytes(), "json").filter(|json| json.starts_with(b"{")) {
+                Some(payload) => Opened::Carried(Carried { payload, lane, part: Part::Record, note }),
+                None => OTHER,
+            },
+            _ => OTHER,
+        }
+    }
+}
+
+struct Indexed;
+
+#[derive(Deserialize)]
+struct Hit<'a> {
+    #[serde(borrow, rename = "_index")]
+    index: Cow<'a, str>,
+}
+
+impl Envelope for Indexed {
+    fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        const OTHER: Opened<'static> = Opened::Reject("no document of a search index");
+        let text = utf8(record, arena);
+        let Ok(hit) = serde_json::from_str::<Hit<'a>>(text) else { return OTHER };
+        match member(text.as_bytes(), "_source") {
+            Some(payload) if payload.starts_with(b"{") => {
+                Opened::Carried(Carried { payload, lane: lane(&[hit.index.as_bytes()]), part: Part::Record, note: Note::default() })
+            }
+            _ => OTHER,
+        }
+    }
 }
 
 struct Mapped {
@@ -205,6 +357,24 @@ mod tests {
         check(&RELAY, r#"{"message":"a","statement":"select 1"}"#, None);
         check(&RELAY, r#"{"message":{"a":1}}"#, None);
         check(&RELAY, r#"{"log":""}"#, None);
+        check(&RELAY, r#"{"version":"1.1","host":"h","short_message":"a","full_message":"a b","level":6}"#, Some("a b"));
+        check(&RELAY, r#"{"labels":{"job":"x"},"line":"a","timestamp":"2026-11-22T02:21:29Z"}"#, Some("a"));
+        check(&RELAY, r#"{"line":"a"}"#, None);
+        check(&RELAY, r#"{"time":1795314089.2,"host":"h","sourcetype":"x","event":"a"}"#, Some("a"));
+        check(&RELAY, r#"{"event":"a"}"#, None);
+        check(&RELAY, r#"{"log":"a","stream":"stdout","logtag":"P","kubernetes":{"pod_name":"p"}}"#, Some("a"));
+        check(&FILEBEAT, r#"{"@timestamp":"2026-11-22T02:21:29Z","agent":{"type":"filebeat"},"json":{"a":1}}"#, Some(r#"{"a":1}"#));
+        check(
+            &ORIGINAL,
+            r#"{"@timestamp":"2026-11-22T02:21:29Z","event":{"dataset":"x","original":"a \"b\""},"message":"b"}"#,
+            Some("a \"b\""),
+        );
+        check(&ORIGINAL, r#"{"event":"x"}"#, None);
+        check(&ORIGINAL, r#"{"json":{"a":1}}"#, Some(r#"{"a":1}"#));
+        check(&ORIGINAL, r#"{"message":"a"}"#, Some("a"));
+        check(&ORIGINAL, r#"{"message":"a","host":"h"}"#, None);
+        check(&INDEXED, r#"{"_index":"i","_id":"1","_source":{"a":{"_source":1}}}"#, Some(r#"{"a":{"_source":1}}"#));
+        check(&INDEXED, r#"{"_source":{"a":1}}"#, None);
         for torn in ["", "{", "[]", "7", r#"{"log":"a"#, r#"{"log":"a"}x"#] {
             check(&RELAY, torn, None);
         }

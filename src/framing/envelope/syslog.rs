@@ -14,6 +14,7 @@ use super::{Carried, Envelope, Kind, Opened, Part, lane, lane_within};
 use crate::config::FormatOptions;
 use crate::event::Time;
 use crate::framing::octets::Messages;
+use crate::framing::seek::Seek;
 
 pub mod calendar;
 pub mod header;
@@ -98,7 +99,12 @@ impl Pieces {
 
 impl Envelope for Syslog {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
-        let Some(found) = header(record, &mut self.calendar) else { return Opened::Reject("not a syslog message") };
+        let Some(found) = header(record, &mut self.calendar) else {
+            return match idle(record) {
+                true => Opened::Skip("a line of the relay itself"),
+                false => Opened::Reject("not a syslog message"),
+            };
+        };
         let (host, program) = (found.note.host.unwrap_or_default(), found.note.program.unwrap_or_default());
         // Heroku's processes are `postgres.77` of the program `app`.
         let kind = found.process.map_or(&b""[..], |process| process.split(|b| *b == b'.').next().unwrap_or_default());
@@ -107,6 +113,8 @@ impl Envelope for Syslog {
         let join = lane_within(lane, &[&process]);
         let piece = piece(found.payload, program);
         let text = unescape(found.payload, piece.is_none(), arena);
+        // What says that an object follows (the common event expression of rsyslog and syslog-ng).
+        let text = text.strip_prefix(b"@cee:").map_or(text, <[u8]>::trim_ascii_start);
         if text.is_empty() {
             return Opened::Skip("an empty syslog message");
         }
@@ -121,6 +129,11 @@ impl Envelope for Syslog {
     fn written(&mut self, at: Time) {
         self.calendar.set_written(at);
     }
+}
+
+/// What journalctl writes above and between the entries (`-- Boot 5e2f... --`), and syslogd for messages that repeat.
+fn idle(line: &[u8]) -> bool {
+    line.starts_with(b"-- ") && line.ends_with(b" --") || line.ends_with(b" times") && line.holds(" last message repeated ")
 }
 
 /// PostgreSQL's numbers.
@@ -229,10 +242,21 @@ mod tests {
         assert_eq!(line("a#011b#134#09#200 #x"), (Part::Line, "a\tb#134#09#200 #x".to_owned()));
         assert_eq!(line("a#012b"), (Part::Line, "a\nb".to_owned()));
         assert_eq!(line("a\nb"), (Part::Line, "a\nb".to_owned()));
+        assert_eq!(line("@cee: {\"a\":1}"), (Part::Line, "{\"a\":1}".to_owned()));
         assert_eq!(line("#177#000#"), (Part::Line, "\x7f\0#".to_owned()));
         // In a piece a line break was written by a client.
         let (_, text) = open(&["<134>Nov 22 02:21:28 db1 postgres[77]: [1-1] a#012b#011c"]).remove(0);
         assert_eq!(text, "a#012b\tc");
+    }
+
+    #[test]
+    fn lines_of_the_relay() {
+        let mut syslog = Syslog::new(&FormatOptions::default());
+        let arena = Bump::new();
+        for line in ["-- Boot 5e2f7a --", "Nov 22 02:21:28 db1 last message repeated 3 times"] {
+            assert!(matches!(syslog.open(line.as_bytes(), &arena), Opened::Skip(_)), "{line}");
+        }
+        assert!(matches!(syslog.open(b"-- x", &arena), Opened::Reject(_)));
     }
 
     #[test]

@@ -202,7 +202,8 @@ fn behind(text: &[u8], colon: usize) -> Option<usize> {
     match text.get(colon + 1) {
         None => Some(colon + 1),
         Some(b' ') => Some(colon + 2),
-        Some(b'\t' | b'#') => Some(colon + 1),
+        // Those who write objects leave the blank out.
+        Some(b'\t' | b'#' | b'{') => Some(colon + 1),
         Some(_) => None,
     }
 }
@@ -295,6 +296,7 @@ mod tests {
             "Nov 22 02:21:28 db1 Oracle Audit[77]: LENGTH : '1'",
             Some((time, Some("db1"), Some("Oracle Audit"), Some("77"), "LENGTH : '1'")),
         );
+        check("<13>Nov 22 02:21:28 db1 app[77]:{\"a\":1}", Some((time, Some("db1"), Some("app"), Some("77"), "{\"a\":1}")));
         check("Nov 22 02:21:28 db1 postgres[77]: ", Some((time, Some("db1"), Some("postgres"), Some("77"), "")));
         check("Nov 22 02:21:28 db1 postgres[77]:", Some((time, Some("db1"), Some("postgres"), Some("77"), "")));
         for bad in [
