@@ -273,7 +273,7 @@ impl Baseline {
     /// Probabilities of the levels of each feature for this token today.
     pub fn odds(&self, fleet: &Fleet) -> Odds {
         let kind = self.kind();
-        self.history.odds(|feature| fleet.hazard(feature, kind))
+        self.history.odds(self.active_days, |feature| fleet.hazard(feature, kind))
     }
 
     /// Age and working hours: tokens of the same kind are compared with each other.

@@ -5,6 +5,8 @@
 //! a feature on a day; each token has a multiplier with prior Gamma(A0, A0); I of its E expected innovations were observed:
 //!
 //! `P(new value today) = 1 - (1 + pi / (A0 + E))^-(A0 + I)`
+//!
+//! A few tokens are of another kind: restless, with something new on most days. How probable it is that this is one, its own days tell.
 
 use half::f16;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,30 @@ const HALF_LIFE: f64 = 45.0;
 /// Probability that a token with `observed` of `expected` innovations shows one today, 0..=1.
 pub fn probability(pi: f64, a0: f64, observed: f64, expected: f64) -> f64 {
     1.0 - libm::pow(1.0 + pi / (a0 + expected), -(a0 + observed))
+}
+
+/// Share of tokens that are restless: a CI runner comes from another address every time, whatever others do. The gamma prior alone would need
+/// dozens of days to believe that.
+const RESTLESS: f64 = 0.03;
+
+/// Fewer innovations than this say nothing of restlessness.
+const LEAST_OBSERVED: f64 = 0.5;
+
+/// The probability of an innovation today where `ordinary` is that of the gamma prior, and the token showed `observed` of `expected` innovations on
+/// `chances` days. How often a restless token shows something new is anybody's guess beforehand: uniform.
+fn perhaps_restless(ordinary: f64, observed: f64, expected: f64, chances: f64) -> f64 {
+    if observed < LEAST_OBSERVED || chances <= 0.0 {
+        return ordinary;
+    }
+    let idle = (chances - observed).max(0.0);
+    let restless = (observed + 1.0) / (observed + idle + 2.0);
+    // Both likelihoods of the same days, in any order.
+    let ln_restless = libm::lgamma(observed + 1.0) + libm::lgamma(idle + 1.0) - libm::lgamma(observed + idle + 2.0);
+    let ln_mixed = libm::lgamma(A0 + observed) - libm::lgamma(A0) + A0 * libm::log(A0) - (A0 + observed) * libm::log(A0 + expected);
+    let ln_ordinary = ln_mixed + observed * libm::log((expected / chances).max(1e-9));
+    let ratio = RESTLESS / (1.0 - RESTLESS) * libm::exp((ln_restless - ln_ordinary).min(50.0));
+    let share = ratio / (1.0 + ratio);
+    ordinary + share * (restless - ordinary).max(0.0)
 }
 
 /// Least probability of a level: nothing is so strange that it never happens.
@@ -44,15 +70,20 @@ impl History {
         }
     }
 
-    /// The probabilities of the levels 0 to 4 today.
-    pub fn odds(&self, hazard: impl Fn(usize) -> [f64; 4]) -> Odds {
+    /// The probabilities of the levels 0 to 4 today, of a token on its `active_days`th day.
+    pub fn odds(&self, active_days: u16, hazard: impl Fn(usize) -> [f64; 4]) -> Odds {
+        // Neither the first day, on which nothing is strange, nor today; older days weigh less, as in what was observed.
+        let keep = libm::pow(0.5, 1.0 / HALF_LIFE);
+        let chances = (1.0 - libm::pow(keep, f64::from(active_days.saturating_sub(2)))) / (1.0 - keep);
         let mut odds = [[0.0; 5]; FEATURES];
         for (feature, ((observed, expected), place)) in self.observed.iter().zip(&self.expected).zip(&mut odds).enumerate() {
             let mut at_least = [1.0; 6];
             for (at, ((observed, expected), pi)) in observed.iter().zip(expected).zip(hazard(feature)).enumerate() {
                 let below = at_least.get(at).copied().unwrap_or(1.0);
                 if let Some(next) = at_least.get_mut(at + 1) {
-                    *next = probability(pi, A0, f64::from(*observed), f64::from(*expected)).min(below);
+                    let (observed, expected) = (f64::from(*observed), f64::from(*expected));
+                    let ordinary = probability(pi, A0, observed, expected);
+                    *next = perhaps_restless(ordinary, observed, expected, chances).min(below);
                 }
             }
             at_least[5] = 0.0;
@@ -83,6 +114,21 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_from_elsewhere_every_time_is_believed_soon() {
+        let hazard = |_| [0.02, 0.01, 0.005, 0.002];
+        let odds = |days: &[u8]| {
+            let mut history = History::default();
+            days.iter().for_each(|level| history.close(&[*level; FEATURES], hazard));
+            let odds = history.odds(days.len() as u16 + 1, hazard)[0];
+            odds[3] + odds[4]
+        };
+        // The first day shows nothing, whatever comes then.
+        assert!(odds(&[0, 3, 3]) > 0.5, "a build machine on its fourth day");
+        assert!(odds(&[0, 0, 0, 3, 0, 0, 0, 0, 0, 0]) < 0.05, "once is not always");
+        assert!(odds(&[0; 10]) < 0.01);
+    }
+
+    #[test]
     fn a_noisy_token_surprises_less() {
         let hazard = |_| [0.01, 0.005, 0.002, 0.001];
         let (mut noisy, mut still) = (History::default(), History::default());
@@ -90,9 +136,9 @@ mod tests {
             noisy.close(&[2; FEATURES], hazard);
             still.close(&[0; FEATURES], hazard);
         }
-        assert!(noisy.odds(hazard)[0][2] > 0.1);
-        assert!(still.odds(hazard)[0][2] < 0.01);
-        for odds in [noisy.odds(hazard), still.odds(hazard)] {
+        assert!(noisy.odds(15, hazard)[0][2] > 0.1);
+        assert!(still.odds(15, hazard)[0][2] < 0.01);
+        for odds in [noisy.odds(15, hazard), still.odds(15, hazard)] {
             let sum: f64 = odds[0].iter().sum();
             assert!((sum - 1.0).abs() < 1e-4, "{sum}");
         }

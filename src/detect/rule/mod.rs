@@ -51,6 +51,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("privilege_escalation.toml", include_str!("../../../rules/privilege_escalation.toml")),
     ("reconnaissance_export.toml", include_str!("../../../rules/reconnaissance_export.toml")),
     ("secrets_in_statements.toml", include_str!("../../../rules/secrets_in_statements.toml")),
+    ("whole_tables_read.toml", include_str!("../../../rules/whole_tables_read.toml")),
 ];
 
 /// Whether a rule is in use.
