@@ -130,6 +130,9 @@ impl RuleMemory {
     }
 }
 
+/// Active days after which the scores of a token that still learns tell what those of others will be like.
+const SETTLED: u16 = 8;
+
 /// How values are noted.
 #[derive(Clone, Copy)]
 struct Note {
@@ -249,11 +252,11 @@ impl Baseline {
         } else if day > self.day {
             let most = self.units.most();
             let kind = self.kind();
-            let judged = self.mature(self.last_seen, learning);
+            let counts = self.active_days >= SETTLED || self.mature(self.last_seen, learning);
             // The days of a token that does not learn say nothing of those that do.
             if self.pinned().is_none() {
                 self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));
-                fleet.close(kind, &most, judged);
+                fleet.close(kind, &most, counts);
             }
             self.units.clear();
             self.volume.next_day();
