@@ -246,7 +246,8 @@ impl Attributor {
         let scopes: SmallVec<[Scope; 2]> =
             meaning.scopes.iter().map(|(operation, object, _)| Scope { operation: *operation, object: *object }).collect();
         let violations = self.violations(who.entry, event, acting, &meaning, &scopes);
-        let kept = who.entry.and_then(|at| self.inventory.get(at)).map_or_else(Violations::default, |entry| policy::kept(entry, violations));
+        let kept =
+            who.entry.and_then(|at| self.inventory.get(at)).map_or_else(Violations::default, |entry| policy::kept(entry, violations));
         let rules = self.rules_of(event, &meaning, &scopes);
         Some(Observation {
             token: who.token,

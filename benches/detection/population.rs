@@ -129,7 +129,20 @@ pub fn residential(dice: &mut Dice) -> IpAddr {
 /// A public address in a data centre.
 pub fn hosting(dice: &mut Dice) -> IpAddr {
     // DigitalOcean, Hetzner, OVH, Vultr, Linode, M247, and four that hardly any list knows.
-    let (first, second) = *dice.pick(&[(134, 209), (167, 99), (95, 216), (159, 69), (51, 38), (45, 76), (172, 104), (146, 70), (185, 61), (193, 29), (45, 139), (194, 26)]);
+    let (first, second) = *dice.pick(&[
+        (134, 209),
+        (167, 99),
+        (95, 216),
+        (159, 69),
+        (51, 38),
+        (45, 76),
+        (172, 104),
+        (146, 70),
+        (185, 61),
+        (193, 29),
+        (45, 139),
+        (194, 26),
+    ]);
     v4(first, second, dice.below(256), 1 + dice.below(254))
 }
 

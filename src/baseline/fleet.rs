@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::unit::{FEATURES, Most};
 
+/// First byte of the stored tables. Those before them began with a count of days, whose first byte was 0.
+const LAYOUT: u8 = 2;
+
 /// Weight of the tables below, in token-days a bin.
 const PRIOR_DAYS: f64 = 200.0;
 /// Weight of the thresholds below, in token-days.
@@ -108,7 +111,7 @@ struct Tables {
     fit: Option<Fit>,
 }
 
-/// The scores of one day of tokens that are judged by their baselines.
+/// The scores of one day of tokens whose baselines are far enough.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Scores {
     counts: Vec<u32>,
@@ -216,12 +219,14 @@ impl Fleet {
 
     /// What must be stored, if it has changed since the last call.
     pub fn take_changed(&mut self) -> Option<Vec<u8>> {
-        std::mem::take(&mut self.changed).then(|| postcard::to_stdvec(&self.tables).unwrap_or_default())
+        std::mem::take(&mut self.changed).then(|| postcard::to_extend(&self.tables, vec![LAYOUT]).unwrap_or_default())
     }
 
-    /// Takes up what was stored.
+    /// Takes up what was stored; tables of another layout are learned anew.
     pub fn load(&mut self, stored: &[u8]) {
-        if let Ok(tables) = postcard::from_bytes(stored) {
+        if let Some((&LAYOUT, stored)) = stored.split_first()
+            && let Ok(tables) = postcard::from_bytes(stored)
+        {
             self.tables = tables;
         }
     }

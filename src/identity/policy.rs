@@ -44,7 +44,11 @@ pub fn violations(
 /// Of the limits that are declared for this token, those that an event keeps which breaks these.
 pub fn kept(entry: &Entry, broken: Violations) -> Violations {
     let mut kept = Violations::default();
-    let declared = [(entry.networks.is_some(), Violations::NETWORK), (entry.scope.is_some(), Violations::SCOPE), (entry.hours.is_some(), Violations::HOURS)];
+    let declared = [
+        (entry.networks.is_some(), Violations::NETWORK),
+        (entry.scope.is_some(), Violations::SCOPE),
+        (entry.hours.is_some(), Violations::HOURS),
+    ];
     for (_, limit) in declared.iter().filter(|(declared, limit)| *declared && !broken.contains(*limit)) {
         kept.insert(*limit);
     }

@@ -15,7 +15,7 @@ use super::entry::{Class, Entry, Log};
 use super::object;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
-use crate::event::Operation;
+use crate::event::{Operation, Time};
 use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
 
@@ -29,7 +29,7 @@ pub const FORMAT: Format = Format {
         system: "Azure Database for MySQL (single and flexible server) and for MariaDB",
         switch_on: "`audit_log_enabled = ON`, `audit_log_events = CONNECTION,GENERAL` (and `slow_query_log = ON`), and a diagnostic setting for `MySqlAuditLogs` and `MySqlSlowLogs` to an event hub or a storage account",
         fields: &[
-            ("time", "`event_time`, of the slow log `start_time`; else that of the entry; UTC"),
+            ("time", "`event_time`, of the slow log `start_time`; else that of the entry, or `TimeGenerated`; UTC"),
             ("principal", "`user`, of the slow log `user_host`, the name in brackets; verified unless a login was refused"),
             ("address", "`ip`, else `host`; seen by the server"),
             ("database", "`db`"),
@@ -71,7 +71,7 @@ struct Azure {
 impl Decoder for Azure {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
         let mut entry = Entry::default();
-        let (mut class, mut subclass, mut stamp, mut thread) = (&b""[..], &b""[..], None, &b""[..]);
+        let (mut class, mut subclass, mut stamp, mut written, mut thread) = (&b""[..], &b""[..], None, None, &b""[..]);
         let (mut code, mut table) = (&b""[..], &b""[..]);
         let read = object::read(record.bytes, arena, &mut |parent, key, value| {
             let name = ["_s", "_d", "_t", "_g", "_b"].iter().find_map(|kind| key.strip_suffix(kind)).unwrap_or(key);
@@ -81,6 +81,7 @@ impl Decoder for Azure {
                 "event_class" => class = text,
                 "event_subclass" => subclass = text,
                 "event_time" | "start_time" => stamp = Some(text).filter(|text| !text.is_empty()),
+                "TimeGenerated" => written = Some(text).filter(|text| !text.is_empty()),
                 "connection_id" => entry.connection = text,
                 "thread_id" => thread = text,
                 "user" | "user_host" => entry.user = text,
@@ -89,7 +90,7 @@ impl Decoder for Azure {
                 "db" => entry.database = text,
                 "table" => table = text,
                 "sql_text" => entry.statement = text,
-                "status_code" | "error_code" => code = text,
+                "status_code" | "error_code" | "status" => code = text,
                 "rows_sent" => entry.rows = value.count(),
                 "query_time" => entry.duration_us = seconds(value.number()),
                 _ => {}
@@ -98,7 +99,8 @@ impl Decoder for Azure {
         if !(read.is_ok() || record.truncated) || (class.is_empty() && entry.duration_us.is_none()) {
             return Decoded::Reject("not an entry of Azure's logs of MySQL");
         }
-        let Some(time) = stamp.and_then(|stamp| self.times.parse(stamp).ok()).or(record.note.time) else {
+        let own = stamp.and_then(|stamp| epoch(stamp).or_else(|| self.times.parse(stamp).ok()));
+        let Some(time) = own.or(record.note.time).or_else(|| self.times.parse(written?).ok()) else {
             return Decoded::Reject("no time stamp, in the record or around it");
         };
         if entry.connection.is_empty() {
@@ -140,6 +142,12 @@ impl Decoder for Azure {
     fn restore(&mut self, state: &[u8]) {
         self.log.restore(state);
     }
+}
+
+/// Seconds since 1970, as flexible servers write `event_time`.
+fn epoch(text: &[u8]) -> Option<Time> {
+    let seconds: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (100_000_000..100_000_000_000).contains(&seconds).then(|| Time(seconds * 1_000_000))
 }
 
 /// Microseconds of a number of seconds.

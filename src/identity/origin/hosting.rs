@@ -149,15 +149,15 @@ mod tests {
         assert_eq!(NETWORKS.len(), lines);
         assert!(NETWORKS.windows(2).all(|pair| pair[0].1 < pair[1].0), "networks overlap");
         for (ip, hosting) in [
-            ("134.209.83.7", true),            // DigitalOcean
-            ("159.69.12.1", true),             // Hetzner
-            ("51.38.0.0", true),               // OVH
-            ("18.130.255.255", true),          // Amazon
-            ("2a01:4f8:10a:1::2", true),       // Hetzner
-            ("2600:1f18:4000::1", true),       // Amazon
-            ("84.140.9.1", false),             // Deutsche Telekom, at home
-            ("2003:e1:b700::1", false),        // the same
-            ("73.15.20.3", false),             // Comcast, at home
+            ("134.209.83.7", true),      // DigitalOcean
+            ("159.69.12.1", true),       // Hetzner
+            ("51.38.0.0", true),         // OVH
+            ("18.130.255.255", true),    // Amazon
+            ("2a01:4f8:10a:1::2", true), // Hetzner
+            ("2600:1f18:4000::1", true), // Amazon
+            ("84.140.9.1", false),       // Deutsche Telekom, at home
+            ("2003:e1:b700::1", false),  // the same
+            ("73.15.20.3", false),       // Comcast, at home
             ("203.0.113.9", false),
             ("10.0.0.1", false),
             ("0.0.0.0", false),
