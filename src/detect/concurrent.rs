@@ -14,7 +14,11 @@ pub const CONCURRENT_USE: Detector =
 fn other(case: &Case<'_>) -> Option<(Prefix, u8)> {
     let here = prefix_of(case.seen.network?);
     let (known, day) = (&case.baseline.networks, case.day());
-    let elsewhere = known.iter().map(|e| e.key).filter(|prefix| {
+    // Somebody has said that it is the token's own: then it works from there and from the others.
+    if known.iter().any(|e| e.is(here) && e.accepted()) {
+        return None;
+    }
+    let elsewhere = known.iter().filter(|e| !e.accepted()).map(|e| e.key).filter(|prefix| {
         *prefix != here && case.baseline.recent.within(*prefix, case.seen.time, 10 * Time::MINUTE) && known.known(*prefix, day)
     });
     elsewhere.map(|prefix| (prefix, far(here, prefix))).max_by_key(|(prefix, far)| (*far, *prefix))
