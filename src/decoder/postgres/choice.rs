@@ -23,6 +23,9 @@ const BYTES: usize = 1 << 20;
 const RECORDS: u32 = 64;
 const HEAD: usize = 512;
 
+/// Of these, so many are looked at again as soon as one is not read.
+const EARLY: u32 = 16;
+
 /// The prefix of one log.
 #[derive(Debug, Clone)]
 pub struct Choice(Arc<Mutex<State>>);
@@ -124,7 +127,9 @@ impl Choice {
         let line = record.get(..memchr::memchr(b'\n', record).unwrap_or(record.len())).unwrap_or_default();
         state.heads.extend_from_slice(line.get(..HEAD.min(line.len())).unwrap_or_default());
         state.heads.push(b'\n');
-        if !state.records.is_power_of_two() {
+        // Lines of a server's start-up say little: the first one that the choice does not read tells more.
+        let stranger = state.records < EARLY && state.prefix.find(line, 0).is_none();
+        if !state.records.is_power_of_two() && !stranger {
             return;
         }
         let (found, good, _) = Prefix::detect(&state.heads);
