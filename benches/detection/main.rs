@@ -4,7 +4,8 @@
 //! about four harmless changes a token, lets every third token be attacked in one of 19 ways and three strengths, writes it all as
 //! PostgreSQL's csvlog, and runs the whole pipeline over it. Options: `--tokens N`, `--days N`, `--budgets 1,3,10`, `--inventory` (the networks
 //! and schemas of every second token are declared), `--attacks SHARE` (of the tokens; 0 for none), `--no-drip` (bursts without the drip
-//! that was to make them usual), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and the attacks on standard error),
+//! that was to make them usual), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and in `FILE.truth` each token
+//! with the attack on it, a JSON object a line; `simple.py` reads them),
 //! `--explain` (levels and score of each attack's days, on standard error), `--scores FILE` (levels of every token-day and of its strangest unit, odds and score).
 //!
 //! An attack counts as found where an alert about its token comes at one of its events or at most ten minutes later. Everything else
@@ -242,6 +243,21 @@ fn write_scores(company: &Company, day: i64, judge: &Judge, out: &mut dyn Write)
     }
 }
 
+/// Each token with its class, the attack on it, and when the preparation of that began, when it ended and when its acts were, in microseconds.
+fn truth(company: &Company) -> String {
+    let mut text = String::new();
+    for token in &company.tokens {
+        let attack = company.attacks.iter().find(|attack| attack.token == token.number).map(|attack| {
+            let (scenario, strength) = (attack.what().0, attack.strength.name());
+            let begin = if attack.drip { 0 } else { attack.begin };
+            serde_json::json!({"scenario": scenario, "strength": strength, "begin": begin, "end": attack.end, "events": attack.events})
+        });
+        let line = serde_json::json!({"token": token.name, "class": token.class.name(), "attack": attack});
+        text.push_str(&format!("{line}\n"));
+    }
+    text
+}
+
 /// What the day's attacks looked like to the detectors.
 fn explain(company: &Company, day: i64, judge: &Judge, said: &[Said]) {
     let on_day = |time: i64| (time - START) / DAY == day;
@@ -272,10 +288,7 @@ fn main() {
         let company = company(seed, &wanted);
         if let Some(path) = &wanted.log {
             std::fs::write(path, company.days.concat()).unwrap_or_else(|e| panic!("{path}: {e}"));
-            for attack in &company.attacks {
-                let (token, scenario) = (&company.tokens[attack.token].name, attack.what().0);
-                eprintln!("{} {token}: {scenario}, {}", Time(attack.begin), attack.strength.name());
-            }
+            std::fs::write(format!("{path}.truth"), truth(&company)).unwrap_or_else(|e| panic!("{path}.truth: {e}"));
         }
         report.company(&company.tokens, company.events, company.changes, company.attacks.len(), wanted.days - wanted.learning);
         for (at, budget) in wanted.budgets.iter().enumerate() {

@@ -87,7 +87,8 @@ impl Report {
             }
         }
         for (one, blamed) in said.iter().zip(blamed) {
-            if !blamed && !one.update && one.time >= learned {
+            // An update that has news is one more message to read.
+            if !blamed && one.time >= learned {
                 *sums.false_alerts.entry(tokens[one.token].class).or_default() += 1;
                 for detector in &one.detectors {
                     *sums.blamed.entry(detector.clone()).or_default() += 1;

@@ -3,7 +3,7 @@
 use crate::alert::{Finding, Source};
 use crate::baseline::network::{Prefix, is_internal, of_key};
 use crate::baseline::usual::Entry;
-use crate::baseline::{scope_object, scope_operation};
+use crate::baseline::{Class, scope_object, scope_operation};
 use crate::detect::{self, Fact, Mode};
 use crate::event::{Kind, Time};
 use crate::identity::dictionary::Dictionary;
@@ -205,7 +205,19 @@ impl Explainer<'_> {
             Fact::Unpopular => {
                 (format!("a network that no other token uses{place}: {act}"), "networks that several tokens share".to_owned(), ask)
             }
-            Fact::NewOperation { operation } => (format!("first {operation} at all{place}: {act}"), format!("never {history}"), ask),
+            Fact::NewOperation { class, earlier } => {
+                let what = match class {
+                    Class::Read => "read",
+                    Class::Change => "change of data",
+                    Class::Definition => "definition of an object",
+                    Class::Catalog => "look into the system catalogs",
+                    Class::Privilege => "grant or change of an account",
+                    Class::Bulk => "copy of a whole table",
+                    Class::Removal => "drop or truncate",
+                };
+                let when = if *earlier { " earlier today, then" } else { "" };
+                (format!("first {what} at all{when}{place}: {act}"), format!("never {history}"), ask)
+            }
             Fact::Sensitive { object } => {
                 (format!("first look at {}, which sounds sensitive{place}", self.dictionary.word(*object)), format!("never {history}"), ask)
             }

@@ -1,7 +1,8 @@
 //! Grouping: one token has at most one open alert; its findings within the window join it.
 //!
-//! An alert is emitted when it opens, and again (a revision with the same id) only when its severity rises. The state lives
-//! beside the token's baseline and is checkpointed with it, so a replay after a crash emits the same alerts under the same ids.
+//! An alert is emitted when it opens, and again (a revision with the same id) when its severity rises or when it has news: another rule or
+//! limit of its severity, or unusual use from another network or client, for the first may have been harmless and the second not. The state
+//! lives beside the token's baseline and is checkpointed with it, so a replay after a crash emits the same alerts under the same ids.
 
 use std::collections::BTreeMap;
 
@@ -120,6 +121,7 @@ impl Grouper {
             Some(open) => {
                 let before = open.alert.severity;
                 open.last = open.last.max(time);
+                let news = open.alert.findings.len() < MOST_FINDINGS && findings.iter().any(|f| is_news(&open.alert, f));
                 for finding in explained {
                     join(open, finding);
                 }
@@ -130,7 +132,7 @@ impl Grouper {
                 alert.suppression =
                     alert.suppression.take().zip(Proposal::of(findings, explainer.dictionary)).map(|(mine, other)| mine.and(other));
                 refresh(alert, explainer);
-                if alert.severity <= before {
+                if alert.severity <= before && !news {
                     return None;
                 }
                 alert.update = true;
@@ -139,6 +141,14 @@ impl Grouper {
                 Some(alert.clone())
             }
         }
+    }
+}
+
+/// The alert does not say this yet, and it would be one by itself.
+fn is_news(alert: &Alert, finding: &detect::Finding) -> bool {
+    match &finding.weighed {
+        Some(weighed) => weighed.opens,
+        None => finding.severity >= alert.severity && !alert.detectors.iter().any(|known| *known == finding.detector),
     }
 }
 

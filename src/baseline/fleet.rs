@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::unit::{FEATURES, Most};
+use crate::event::Time;
 
 /// First byte of the stored tables. Those before them began with a count of days, whose first byte was 0.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 /// Weight of the tables below, in token-days a bin.
 const PRIOR_DAYS: f64 = 200.0;
@@ -42,12 +43,24 @@ const THRESHOLDS: [(f64, f64); 4] = [(0.3, 3.1), (1.0, 2.2), (3.0, 1.3), (10.0, 
 
 /// Closed days whose scores set the threshold.
 const DAYS: usize = 21;
-/// Share of the days that the tail is fitted to: so many that attacks which are not found are the smaller part of them.
-const TAIL: f64 = 0.045;
-/// Mean excess of the tail over its begin, in nats, where little of it is seen, and its bounds. Made-up populations show 0.65 to 0.9, and attacks which
-/// are not found make it look longer.
-const EXCESS: f64 = 0.8;
-const EXCESSES: (f64, f64) = (0.65, 1.0);
+/// Share of the days that the tail is fitted to. Nearer to the threshold than that, attacks that are not found are much of it.
+const TAIL: f64 = 0.05;
+/// Shape of the tail: below 0, it ends faster than an exponential. A made-up population without attacks shows -0.1 to -0.3.
+const SHAPE: f64 = -0.15;
+/// Scale of the tail (its mean excess, in nats, as far as it is seen) in made-up populations, and how many scores that counts for: a small
+/// fleet that is under attack shows more attacks than tail.
+const EXCESS: f64 = 0.75;
+const PRIOR_EXCESSES: f64 = 200.0;
+/// Days after which an alert counts as harmless: an attack is over by then, and what goes on for longer at a steady rate is how this company works.
+const LAG: usize = 14;
+/// Days that this long memory reaches back, as the mean of an exponential.
+const MEMORY: f64 = 60.0;
+/// Alerts expected in it at which it counts for half.
+const PRIOR_ALERTS: f64 = 5.0;
+/// The most (in nats) that it raises the threshold: a long wave of attacks must not blind.
+const RAISES: f64 = 3.0;
+/// Token-days above the threshold for each alert: a token that is strange for days has one.
+const JOINED: f64 = 1.4;
 /// Scores are counted in bins of a quarter nat from -8 up.
 const SCORES: usize = 128;
 const LOWEST: f64 = -8.0;
@@ -107,6 +120,8 @@ struct Tables {
     /// The days of the ring, and the one that is open.
     ring: Vec<Scores>,
     day: u16,
+    /// The scores of the days before the last [`LAG`], alerted or not, fading.
+    past: Vec<f64>,
     /// Worked out once a day.
     fit: Option<Fit>,
 }
@@ -115,8 +130,8 @@ struct Tables {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Scores {
     counts: Vec<u32>,
-    /// Token-days with an alert; their scores are not among the counts.
-    alerted: u32,
+    /// Those of token-days with an alert, which are not among the counts.
+    alerted: Vec<u32>,
     /// The threshold that was in force.
     threshold: f64,
 }
@@ -128,6 +143,9 @@ struct Fit {
     threshold: f64,
     /// Token-days behind it.
     days: f64,
+    /// The same of the long memory, and how many alerts are expected in it.
+    lasting: f64,
+    expected: f64,
 }
 
 impl Fleet {
@@ -197,7 +215,15 @@ impl Fleet {
         }
         self.changed = true;
         self.tables.day = day;
-        self.tables.fit = fit(&self.tables.ring, per_day(budget));
+        let tables = &mut self.tables;
+        if let Some(over) = tables.ring.len().checked_sub(LAG).and_then(|at| tables.ring.get(at)) {
+            tables.past.resize(SCORES, 0.0);
+            for (at, past) in tables.past.iter_mut().enumerate() {
+                let more = [&over.counts, &over.alerted].into_iter().filter_map(|counts| counts.get(at));
+                *past = *past * (1.0 - 1.0 / MEMORY) + more.map(|count| f64::from(*count)).sum::<f64>();
+            }
+        }
+        tables.fit = fit(&tables.ring, &tables.past, per_day(budget));
         let threshold = self.threshold(budget);
         let ring = &mut self.tables.ring;
         if ring.len() >= DAYS {
@@ -206,15 +232,23 @@ impl Fleet {
         ring.push(Scores { threshold, ..Scores::default() });
     }
 
+    /// The fleet is watched for longer than `learning` (microseconds): what is usual for a new token is known from the others.
+    pub fn settled(&self, learning: i64) -> bool {
+        let closed = self.tables.ring.len().saturating_sub(1);
+        closed + 1 >= DAYS || closed as i64 * Time::DAY >= learning
+    }
+
     /// The score (ln e) above which a unit is alerted, for a budget in false alerts per 1000 token-days: the fleet's own tail, shrunk
     /// towards what made-up populations showed, and never above 1/a, which holds whatever the fleet is like.
     pub fn threshold(&self, budget: f64) -> f64 {
-        let shipped = shipped(budget);
-        let own = match self.tables.fit {
-            Some(fit) if fit.days >= 200.0 => (PRIOR_THRESHOLD * shipped + fit.days * fit.threshold) / (PRIOR_THRESHOLD + fit.days),
-            _ => shipped,
-        };
-        own.min(-libm::log(per_day(budget)))
+        let mut threshold = shipped(budget);
+        if let Some(fit) = self.tables.fit {
+            if fit.days >= 200.0 {
+                threshold = (PRIOR_THRESHOLD * threshold + fit.days * fit.threshold) / (PRIOR_THRESHOLD + fit.days);
+            }
+            threshold += fit.expected / (fit.expected + PRIOR_ALERTS) * (fit.lasting - threshold).min(RAISES);
+        }
+        threshold.min(-libm::log(per_day(budget)))
     }
 
     /// What must be stored, if it has changed since the last call.
@@ -254,24 +288,22 @@ fn per_day(budget: f64) -> f64 {
 
 impl Scores {
     fn note(&mut self, day: &Most) {
-        if day.alerted {
-            self.alerted = self.alerted.saturating_add(1);
-            return;
-        }
-        self.counts.resize(SCORES, 0);
+        let counts = if day.alerted { &mut self.alerted } else { &mut self.counts };
+        counts.resize(SCORES, 0);
         let score = day.score.map_or(LOWEST, f64::from);
         let place = ((score - LOWEST) / STEP).clamp(0.0, (SCORES - 1) as f64) as usize;
-        if let Some(count) = self.counts.get_mut(place) {
+        if let Some(count) = counts.get_mut(place) {
             *count = count.saturating_add(1);
         }
     }
 }
 
-/// The score that a harmless token-day exceeds with probability `a`: an exponential tail above a high quantile.
+/// The score that a harmless token-day exceeds with probability `a`: a generalized Pareto tail above a high quantile (J. Pickands, Statistical
+/// inference using extreme order statistics, Annals of Statistics 3, 1975), of fixed shape.
 ///
 /// Days with an alert are attacks, or harmless and above the threshold. As many of them as the budget allows count as harmless, and lie in
-/// the tail. Its mean excess is that of what lies below the lowest threshold that was in force, as far as that shows enough of it.
-fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
+/// the tail. Its scale is that of scores which are only known up to the lowest threshold that was in force.
+fn fit(ring: &[Scores], past: &[f64], a: f64) -> Option<Fit> {
     let mut counts = [0u64; SCORES];
     for day in ring {
         for (count, more) in counts.iter_mut().zip(&day.counts) {
@@ -282,12 +314,12 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
     if quiet == 0 {
         return None;
     }
-    let alerted: u64 = ring.iter().map(|day| u64::from(day.alerted)).sum();
+    let alerted: u64 = ring.iter().flat_map(|day| &day.alerted).map(|count| u64::from(*count)).sum();
     let harmless = (alerted as f64).min(a * quiet as f64);
     let days = quiet as f64 + harmless;
     let cut = ring.iter().filter(|day| !day.counts.is_empty()).map(|day| day.threshold).reduce(f64::min)?;
     let lower = |at: usize| LOWEST + at as f64 * STEP;
-    let (mut above, mut seen, mut sum) = (harmless, 0.0, 0.0);
+    let (mut above, mut censored, mut seen, mut sum) = (harmless, harmless, 0.0, 0.0);
     for (at, count) in counts.iter().enumerate().rev() {
         let count = *count as f64;
         above += count;
@@ -298,25 +330,31 @@ fn fit(ring: &[Scores], a: f64) -> Option<Fit> {
         if middle < cut {
             seen += share * count;
             sum += share * count * middle;
+        } else {
+            censored += share * count;
         }
         if beyond >= 0.0 {
             let quantile = lower(at) + STEP * (1.0 - share);
-            let weight = if seen < 1.0 { 0.0 } else { ((cut - quantile - 1.0) / 2.0).clamp(0.0, 1.0) };
-            let excess = EXCESS + weight * (uncut(sum / seen.max(1.0) - quantile, cut - quantile) - EXCESS);
-            return Some(Fit { threshold: quantile + excess * libm::log(TAIL / a), days });
+            let excess = sum - seen * quantile + censored * (cut - quantile).max(STEP);
+            let scale = (excess + PRIOR_EXCESSES * EXCESS) / (seen + PRIOR_EXCESSES);
+            let threshold = quantile + scale * (libm::pow(TAIL / a, SHAPE) - 1.0) / SHAPE;
+            let known: f64 = past.iter().sum();
+            return Some(Fit { threshold, days, lasting: exceeded(past, JOINED * a * known), expected: a * known });
         }
     }
     None
 }
 
-/// The mean of an exponential of which the part below `cut` has this mean.
-fn uncut(mean: f64, cut: f64) -> f64 {
-    let (mut low, mut high) = EXCESSES;
-    for _ in 0..30 {
-        let middle = f64::midpoint(low, high);
-        if middle - cut / (libm::exp(cut / middle) - 1.0) < mean { low = middle } else { high = middle }
+/// The score that so many of those counted exceed.
+fn exceeded(counts: &[f64], most: f64) -> f64 {
+    let mut above = 0.0;
+    for (at, count) in counts.iter().enumerate().rev() {
+        if above + count >= most && *count > 0.0 {
+            return LOWEST + STEP * (at as f64 + 1.0 - (most - above) / count);
+        }
+        above += count;
     }
-    f64::midpoint(low, high)
+    LOWEST
 }
 
 #[cfg(test)]
@@ -341,8 +379,8 @@ mod tests {
         assert!((fleet.threshold(1.0) - libm::log(1000.0)).abs() < 1e-9, "an attacker cannot push it higher");
     }
 
-    /// Closes days whose scores are an exponential of mean 0.85 from `from` up, those above the threshold being alerted, and so many attacks that
-    /// are found on each. Returns the harmless alerts per 1000 token-days in the end, and the threshold.
+    /// Closes days whose scores are an exponential of mean 0.85 from `from` up, those above the threshold being alerted, and on each of the last two
+    /// weeks so many attacks that are found. Returns the harmless alerts per 1000 token-days in the end, and the threshold.
     fn closed(from: f64, attacks: u32, budget: f64) -> (f64, f64) {
         let (mut fleet, mut alerted, mut days) = (Fleet::default(), 0u32, 0u32);
         for day in 1..200 {
@@ -356,12 +394,12 @@ mod tests {
                 alerted += u32::from(over && day > 100);
                 fleet.close(OLD, &Most { score: Some(score as f32), alerted: over, ..Most::default() }, true);
             }
-            for _ in 0..attacks {
+            for _ in 0..if day > 185 { attacks } else { 0 } {
                 fleet.close(OLD, &Most { score: Some(12.0), alerted: true, ..Most::default() }, true);
             }
             days += 500;
         }
-        (1000.0 * f64::from(alerted) / (500.0 * 99.0), fleet.threshold(budget))
+        (1000.0 * f64::from(alerted) / JOINED / (500.0 * 99.0), fleet.threshold(budget))
     }
 
     #[test]
@@ -375,6 +413,26 @@ mod tests {
             let moved = closed(-3.8, 10, budget).1 - closed(-3.8, 0, budget).1;
             assert!(moved.abs() < 0.6, "attacks that are found hardly move the threshold: {moved}");
         }
+    }
+
+    #[test]
+    fn what_goes_on_for_weeks_is_how_this_company_works() {
+        // One token in 200 changes its driver every day: the tail below the threshold tells nothing of it.
+        let mut fleet = Fleet::default();
+        let mut alerted = Vec::new();
+        for day in 1..120u16 {
+            fleet.reach(day, 1.0);
+            let threshold = fleet.threshold(1.0);
+            let score = |n: u32| if n % 200 == 0 { 2.5 + f64::from(n % 7) / 10.0 } else { f64::from(n) / 300.0 - 3.4 };
+            let over = |n: &u32| score(*n) >= threshold;
+            alerted.push((0..1000u32).filter(over).count());
+            for n in 0..1000 {
+                fleet.close(OLD, &Most { score: Some(score(n) as f32), alerted: over(&n), ..Most::default() }, true);
+            }
+        }
+        let sum = |days: &[usize]| days.iter().sum::<usize>();
+        assert_eq!(sum(alerted.get(..LAG).unwrap()), LAG * 5, "at first each is told");
+        assert!(sum(alerted.get(60..).unwrap()) <= 60 * 3, "the budget is one, and some of them join: {alerted:?}");
     }
 
     #[test]

@@ -252,7 +252,7 @@ impl Baseline {
         } else if day > self.day {
             let most = self.units.most();
             let kind = self.kind();
-            let counts = self.active_days >= SETTLED || self.mature(self.last_seen, learning);
+            let counts = self.active_days >= SETTLED || self.mature(self.last_seen, learning) || self.active_days > 1 && fleet.settled(learning);
             // The days of a token that does not learn say nothing of those that do.
             if self.pinned().is_none() {
                 self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));
@@ -291,8 +291,12 @@ impl Baseline {
 
     /// Was this class used before today?
     pub fn used(&self, class: Class) -> bool {
-        let first_day = self.new_classes & (1 << class as u8) != 0;
-        !first_day && self.classes.get(class as usize).is_some_and(|last| *last > 0)
+        !self.new_today(class) && self.classes.get(class as usize).is_some_and(|last| *last > 0)
+    }
+
+    /// The token did this for the first time today.
+    pub fn new_today(&self, class: Class) -> bool {
+        self.new_classes & (1 << class as u8) != 0
     }
 
     /// Takes one observation in. `quarantine`: what it shows for the first time today is not to be learned soon.

@@ -33,7 +33,8 @@ pub struct Config {
 pub struct Detect {
     /// Budget: false alerts per 1000 token-days, > 0.
     pub false_alerts_per_1000_token_days: f64,
-    /// Age that a token must reach, in event time, before its baseline is judged by.
+    /// Age that a token must reach, in event time, before its baseline is judged by; in a fleet watched for that long, a new token is judged from its
+    /// second active day on.
     pub learning: Duration,
     /// A token's later findings join its open alert for this long.
     pub group_window: Duration,

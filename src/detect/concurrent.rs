@@ -1,6 +1,6 @@
 //! Use from two places at once, or so soon one after the other that nobody gets there in between.
 
-use super::network::{origin, trusted};
+use super::network::{origin, trusted, young};
 use super::{Case, Detector, Fact, Finding, Travel};
 use crate::baseline::network::{Prefix, is_internal, prefix_of};
 use crate::baseline::unit::Unit;
@@ -14,11 +14,11 @@ pub const CONCURRENT_USE: Detector =
 fn other(case: &Case<'_>) -> Option<(Prefix, u8)> {
     let here = prefix_of(case.seen.network?);
     let (known, day) = (&case.baseline.networks, case.day());
-    // Somebody has said that it is the token's own: then it works from there and from the others.
-    if known.iter().any(|e| e.is(here) && e.accepted()) {
+    // A person works from home and from the office, at times within minutes; it is the newer of two places that may be a thief's.
+    if known.known(here, day) && !young(case, here) {
         return None;
     }
-    let elsewhere = known.iter().filter(|e| !e.accepted()).map(|e| e.key).filter(|prefix| {
+    let elsewhere = known.iter().map(|e| e.key).filter(|prefix| {
         *prefix != here && case.baseline.recent.within(*prefix, case.seen.time, 10 * Time::MINUTE) && known.known(*prefix, day)
     });
     elsewhere.map(|prefix| (prefix, far(here, prefix))).max_by_key(|(prefix, far)| (*far, *prefix))

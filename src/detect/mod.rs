@@ -91,6 +91,8 @@ pub struct StepLimits {
     pub word: WordId,
     /// Counts only where the token, if the name is one, never used the network before.
     pub strangers: bool,
+    /// Does not count where the token created everything that it names.
+    pub unless_created: bool,
     pub threshold: Option<Threshold>,
 }
 
@@ -161,7 +163,9 @@ pub enum Fact {
     },
     /// Operations of a kind that the token never used.
     NewOperation {
-        operation: Operation,
+        class: Class,
+        /// It was another event that did it, earlier on the same day.
+        earlier: bool,
     },
     /// A first look at what sounds as if not everybody should see it.
     Sensitive {
@@ -254,6 +258,8 @@ pub struct Weighed {
     pub attack: (&'static str, f64),
     /// The harmless change that it looks like most, and its share among all that is harmless.
     pub harmless: (&'static str, f64),
+    /// It is the first that is said of this token today from this network with this client.
+    pub opens: bool,
 }
 
 /// One observation and what is known of its token.
@@ -284,9 +290,11 @@ impl Case<'_> {
         }
     }
 
-    /// The token is judged by its baseline, and this is an act of its own.
+    /// The token is judged by what is usual, and this is an act of its own: from its second active day on where the fleet has learned already what
+    /// new tokens do, else when it has learned itself.
     pub fn judged(&self) -> bool {
-        self.mode == Mode::Enforcing && self.seen.acting
+        let known = self.mode == Mode::Enforcing || self.baseline.active_days > 1 && self.fleet.settled(self.settings.learning);
+        known && self.seen.acting
     }
 
     /// Day of the observation as the baseline counts days: what was first used before it is known; of a pinned baseline the day of the pin. Where a token is judged on its first day already

@@ -80,14 +80,18 @@ pub(super) fn origin(origins: &Origins, network: Network) -> Arc<Origin> {
 /// must not be trusted for it.
 const YOUNG: u16 = 14;
 
+/// The token has it for less than two weeks, and not from its beginning.
+pub(super) fn young(case: &Case<'_>, prefix: Prefix) -> bool {
+    let first = case.baseline.networks.first_day(prefix);
+    case.baseline.pinned().is_none()
+        && first.is_some_and(|first| case.day() < first.saturating_add(YOUNG) && first > day_of(case.baseline.first_seen) + 1)
+}
+
 /// The network is known, and old enough or used as ever.
 pub(super) fn trusted(case: &Case<'_>, unit: &Unit, prefix: Prefix) -> bool {
-    let (known, day) = (&case.baseline.networks, case.day());
-    let young = case.baseline.pinned().is_none()
-        && known.first_day(prefix).is_some_and(|first| day < first.saturating_add(YOUNG) && first > day_of(case.baseline.first_seen) + 1);
     let level = |feature: Feature| unit.levels.get(feature as usize).copied().unwrap_or_default();
     let strange = level(Feature::Scope) >= 2 || level(Feature::Operation) >= 3 || level(Feature::Shape) >= 2 || level(Feature::Volume) >= 3;
-    known.known(prefix, day) && !(young && strange)
+    case.baseline.networks.known(prefix, case.day()) && !(young(case, prefix) && strange)
 }
 
 /// The same /16 (IPv4) or /32 (IPv6).

@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::{Case, Distinct, Fact, Finding, Mode, Per, RuleLimits, Settings, StepLimits, excuse};
-use crate::baseline::fleet::Fleet;
+use crate::baseline::fleet::{Fleet, Thing};
 use crate::baseline::network::{key, prefix_of};
 use crate::baseline::places::{Place, Places};
 use crate::baseline::window::MOST_DISTINCT;
-use crate::baseline::{Baseline, RuleMemory, day_of};
-use crate::event::{Kind, Time};
-use crate::observation::{Hit, Observation};
+use crate::baseline::{Baseline, RuleMemory, day_of, scope_key, short_scope};
+use crate::event::{Kind, Operation, Time};
+use crate::observation::{Hit, Observation, Scope};
 use crate::token::WordId;
 
 /// Judges every rule per token whose condition holds on this observation, and remembers that it did.
 pub fn judge(settings: &Settings, fleet: &Fleet, baseline: &mut Baseline, seen: &Observation, mode: Mode, out: &mut Vec<Finding>) {
     for hit in &seen.rules {
         let Some((rule, step)) = rule_of(settings, *hit).filter(|(rule, _)| rule.per == Per::Token) else { continue };
-        if step.strangers && at_home(Some(baseline), seen) {
+        if step.strangers && at_home(Some(baseline), seen) || step.unless_created && created(baseline, fleet, seen) {
             continue;
         }
         if let Some(count) = fires(settings, rule, *hit, baseline, seen, mode) {
@@ -112,6 +112,20 @@ fn attack(rule: &RuleLimits) -> SmallVec<[Cow<'static, str>; 1]> {
 /// The token has used this network before.
 fn at_home(baseline: Option<&Baseline>, seen: &Observation) -> bool {
     seen.network.is_some_and(|network| baseline.is_some_and(|baseline| baseline.networks.met(prefix_of(network))))
+}
+
+/// Everything that the statement names, the token created itself, today or earlier, and nobody else works with it: CREATE TABLE IF NOT EXISTS
+/// makes no table one's own.
+fn created(baseline: &Baseline, fleet: &Fleet, seen: &Observation) -> bool {
+    let key = |operation, object| scope_key(Scope { operation, object });
+    let own = |object| {
+        let others = [Operation::Select, Operation::Insert, Operation::Update, Operation::Delete].into_iter().any(|operation| {
+            let key = key(operation, object);
+            fleet.users(Thing::Scope, short_scope(key)) > u32::from(baseline.scopes.known(key, baseline.day))
+        });
+        baseline.scopes.met(key(Operation::Create, object)) && !others
+    };
+    !seen.scopes.is_empty() && seen.scopes.iter().all(|scope| own(scope.object))
 }
 
 /// Counts an event at a place: `Some` where the rule's last step is reached by it.

@@ -113,7 +113,10 @@ fn find_scope(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
 
 fn find_operation(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
     let high = unit.levels.get(Feature::Operation as usize).is_some_and(|level| *level >= 3);
-    let fact = Fact::NewOperation { operation: case.seen.operation };
+    // The score may have come above the threshold by a later event than the new operation.
+    let now = class_of(case.seen).filter(|class| !case.baseline.used(*class));
+    let today = || Class::ALL.iter().rev().map(|(_, class)| *class).find(|class| case.baseline.new_today(*class));
+    let fact = Fact::NewOperation { class: now.or_else(today)?, earlier: now.is_none() };
     Some(case.finding("new_operation", if high { Severity::Medium } else { Severity::Low }, 45, 0.0, fact).with_attack(&["T1213.006"]))
 }
 

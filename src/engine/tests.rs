@@ -112,13 +112,19 @@ fn what_adds_up() {
 
 #[test]
 fn two_places_at_once() {
-    // It learns to come from two networks, and then uses both within a minute.
-    let mut engine = Engine::new(Arc::new(Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([]))));
-    let from = |day: i64, address: &str| Observation { network: network(address), ..ordinary(day) };
-    let history: Vec<Observation> =
-        (0..15).map(|day| from(TODAY - 15 + day, if day % 2 == 0 { "10.1.0.5" } else { "198.51.100.7" })).collect();
-    engine.step(&history, &mut Vec::new());
-    engine.step(&[from(TODAY, "10.1.0.5"), from(TODAY, "198.51.100.7")], &mut Vec::new());
-    let levels = engine.get(TokenId::of(b"billing")).unwrap().units.most().levels;
-    assert_eq!(levels[F::Concurrent as usize], 4);
+    // Its own network and another, both used within a minute: how far it goes depends on how long it has had the other.
+    let level = |days: i64| {
+        let mut engine = Engine::new(Arc::new(Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([]))));
+        let from = |day: i64, address: &str| Observation { network: network(address), ..ordinary(day) };
+        let other =
+            (TODAY - days..TODAY).map(|day| Observation { time: Time(day * Time::DAY + 15 * Time::HOUR), ..from(day, "198.51.100.7") });
+        let mut history: Vec<Observation> = (TODAY - 30..TODAY).map(ordinary).chain(other).collect();
+        history.sort_by_key(|seen| seen.time);
+        engine.step(&history, &mut Vec::new());
+        engine.step(&[from(TODAY, "10.1.0.5"), from(TODAY, "198.51.100.7")], &mut Vec::new());
+        engine.get(TokenId::of(b"billing")).unwrap().units.most().levels[F::Concurrent as usize]
+    };
+    assert_eq!(level(0), 4, "it is new");
+    assert_eq!(level(5), 4, "it was learned last week");
+    assert_eq!(level(20), 0, "it works in both places");
 }

@@ -3,10 +3,11 @@
 /// Longest family name, in bytes.
 const LONGEST: usize = 64;
 
-/// `DBeaver 23.1.4 - Main` and `DBeaver 24.0 - Main` are one family, as are `sidekiq 7.1 app [3 of 50 busy]` and its next line.
+/// `DBeaver 23.1.4 - Main` and `DBeaver 24.0 - SQLEditor <Script-3.sql>` are one family, as are `sidekiq 7.1 app [3 of 50 busy]` and its next line.
 ///
-/// Dropped are bracketed parts, words that are versions or counters (they hold a digit), and long hexadecimal words. What is
-/// left is lower case, its blanks folded. A name of nothing else keeps its letters.
+/// Dropped are bracketed parts, what follows ` - ` behind a name with a version (a window or connection), words that are versions, counters or
+/// random (they hold a digit), and the end of a Kubernetes pod's name. What is left is lower case, its blanks folded. A name of nothing else
+/// keeps its letters.
 pub fn family(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
     let mut out = String::new();
@@ -14,15 +15,20 @@ pub fn family(name: &[u8]) -> String {
     let mut bare = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '[' | '(' | '{' => depth += 1,
-            ']' | ')' | '}' => depth = depth.saturating_sub(1),
+            '[' | '(' | '{' | '<' => depth += 1,
+            ']' | ')' | '}' | '>' => depth = depth.saturating_sub(1),
             _ if depth == 0 => bare.push(c),
             _ => {}
         }
     }
-    for word in bare.split(|c: char| c.is_whitespace() || c == '/' || c == ':' || c == '@' || c == '-' || c == '_') {
-        let volatile = word.chars().any(|c| c.is_ascii_digit());
-        if word.is_empty() || volatile || out.len() + word.len() >= LONGEST {
+    let volatile = |word: &str| word.chars().any(|c| c.is_ascii_digit());
+    let program = bare.split_once(" - ").map(|(program, _)| program).filter(|program| volatile(program)).unwrap_or(&bare);
+    let program = match program.rsplit_once('-') {
+        Some((name, end)) if !name.is_empty() && is_pod(end) => name,
+        _ => program,
+    };
+    for word in program.split(|c: char| c.is_whitespace() || c == '/' || c == ':' || c == '@' || c == '-' || c == '_') {
+        if word.is_empty() || volatile(word) || out.len() + word.len() >= LONGEST {
             continue;
         }
         if !out.is_empty() {
@@ -36,6 +42,12 @@ pub fn family(name: &[u8]) -> String {
     out
 }
 
+/// The five random letters that end the name of a Kubernetes pod, which has no vowels among them
+/// (<https://github.com/kubernetes/apimachinery>, `util/rand`).
+fn is_pod(word: &str) -> bool {
+    word.len() == 5 && word.chars().all(|c| "bcdfghjklmnpqrstvwxz2456789".contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::family;
@@ -44,10 +56,15 @@ mod tests {
     fn what_changes_is_dropped() {
         for (name, want) in [
             ("psql", "psql"),
-            ("DBeaver 23.1.4 - Main", "dbeaver main"),
+            ("DBeaver 23.1.4 - Main", "dbeaver"),
+            ("DBeaver 24.0.2 - SQLEditor <Script-3.sql>", "dbeaver"),
+            ("pgAdmin 4 - CONN:3009712", "pgadmin"),
+            ("Metabase - loans", "metabase loans"),
             ("PostgreSQL JDBC Driver", "postgresql jdbc driver"),
             ("sidekiq 7.1 app [3 of 50 busy]", "sidekiq app"),
             ("worker-4f9c2a81b7", "worker"),
+            ("billing-web-7d9f8b6c5d-lwszb", "billing web"),
+            ("billing-worker", "billing worker"),
             ("app/1.2.3", "app"),
             ("12345", ""),
             ("v2", "v"),

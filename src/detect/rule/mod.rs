@@ -103,6 +103,8 @@ pub struct Step {
     pub condition: Condition,
     /// Counts only where the token, if the name is one, never used the network before.
     pub strangers: bool,
+    /// Does not count where the token created everything that it names.
+    pub unless_created: bool,
     pub threshold: Option<Threshold>,
     /// Some part of its conditions looks for a secret in the statement.
     pub seeks: bool,
@@ -134,7 +136,7 @@ impl Rule {
             1 => WordId::of(self.id.as_bytes()),
             _ => WordId::of(format!("{} step {at}", self.id).as_bytes()),
         };
-        StepLimits { word, strangers: step.strangers, threshold: step.threshold }
+        StepLimits { word, strangers: step.strangers, unless_created: step.unless_created, threshold: step.threshold }
     }
 
     /// Every condition of the rule with what it means that it holds; of later steps first.

@@ -108,7 +108,7 @@ fn steps(top: &Section<'_>) -> (Per, i64, Vec<Step>) {
         let (per, step) = step(top, true);
         return (per, 0, step.into_iter().collect());
     };
-    for key in ["match", "threshold", "strangers"] {
+    for key in ["match", "threshold", "strangers", "unless_created"] {
         if top.has(key) {
             top.problem(
                 top.at_key(key),
@@ -140,10 +140,11 @@ fn step(section: &Section<'_>, alone: bool) -> (Per, Option<Step>) {
     let condition_of = |section: &Section<'_>| condition(section, 0);
     let found = section.require("match", section.inside("match", condition_of).flatten(), "{ kind = [\"denied\"] }");
     let strangers = section.flag("strangers").unwrap_or(false);
+    let unless_created = section.flag("unless_created").unwrap_or(false);
     let threshold = section.inside("threshold", |section| threshold(section, alone));
     let (per, threshold, unless) = threshold.unwrap_or_default();
     let seeks = found.iter().chain(&unless).any(Condition::looks_for_secrets);
-    (per, found.map(|condition| Step { condition, strangers, threshold, seeks, unless }))
+    (per, found.map(|condition| Step { condition, strangers, unless_created, threshold, seeks, unless }))
 }
 
 /// From a second to a month.

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{Case, DETECTORS, Finding, Weighed, excuse};
 use crate::baseline::fleet::Schedule;
-use crate::baseline::unit::{FEATURES, Odds, Unit};
+use crate::baseline::unit::{FEATURES, Feature, Odds, Unit};
 
 pub mod archetype;
 
@@ -57,16 +57,14 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
     let before = out.len();
     let (attack, harmless) = (score::likeliest_attack(&unit.levels, &odds), score::likeliest_change(&unit.levels, &odds, schedule));
     for at in named {
-        let mut without = unit.levels;
-        if let Some(level) = without.get_mut(at) {
-            *level = 0;
-        }
+        let without = without(&unit.levels, at);
         let weighed = Weighed {
             score,
             threshold: case.fleet.threshold(case.settings.budget),
             without: score::ln_e(&without, &odds, schedule),
             attack,
             harmless,
+            opens: unit.said == 0.0,
         };
         if let Some(found) = DETECTORS.get(at).and_then(|detector| (detector.find)(case, unit)) {
             let keys = excuse::keys(at, case, unit);
@@ -82,14 +80,23 @@ pub fn judge(case: &Case<'_>, unit: &mut Unit, out: &mut Vec<Finding>) {
 fn carriers(levels: &[u8; FEATURES], odds: &Odds, schedule: Schedule) -> Vec<(f64, usize)> {
     let score = score::ln_e(levels, odds, schedule);
     let mut carried = Vec::new();
-    for at in 0..FEATURES {
-        let mut without = *levels;
-        let Some(level) = without.get_mut(at).filter(|level| **level > 0) else { continue };
-        *level = 0;
-        carried.push((score - score::ln_e(&without, odds, schedule), at));
+    // How unpopular a new network is, the new network tells.
+    for (at, _) in levels.iter().enumerate().filter(|(at, level)| **level > 0 && *at != Feature::Peer as usize) {
+        carried.push((score - score::ln_e(&without(levels, at), odds, schedule), at));
     }
     carried.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let most = carried.first().map_or(0.0, |(most, _)| *most);
     carried.retain(|(carries, _)| *carries >= CARRIES.min(most));
     carried
+}
+
+/// The levels without what one detector sees: how few others use a network says nothing where the network is not new.
+fn without(levels: &[u8; FEATURES], at: usize) -> [u8; FEATURES] {
+    let mut rest = *levels;
+    for gone in [Some(at), (at == Feature::Network as usize).then_some(Feature::Peer as usize)].into_iter().flatten() {
+        if let Some(level) = rest.get_mut(gone) {
+            *level = 0;
+        }
+    }
+    rest
 }
