@@ -18,6 +18,9 @@ use crate::token::TokenId;
 /// Findings kept in one alert; the rest is counted.
 const MOST_FINDINGS: usize = 16;
 
+/// Whoever was told so short a time ago looks anyway (microseconds): more unusual use is no news yet.
+const LOOKING: i64 = 10 * 60 * 1_000_000;
+
 /// Fingerprints kept in one finding.
 const MOST_BEHAVIOUR: usize = 32;
 
@@ -147,7 +150,7 @@ impl Grouper {
 /// The alert does not say this yet, and it would be one by itself.
 fn is_news(alert: &Alert, finding: &detect::Finding) -> bool {
     match &finding.weighed {
-        Some(weighed) => weighed.opens,
+        Some(weighed) => weighed.opens && finding.seen.time.0.saturating_sub(alert.time.0) >= LOOKING,
         None => finding.severity >= alert.severity && !alert.detectors.iter().any(|known| *known == finding.detector),
     }
 }
