@@ -423,7 +423,7 @@ mod tests {
         for day in 1..120u16 {
             fleet.reach(day, 1.0);
             let threshold = fleet.threshold(1.0);
-            let score = |n: u32| if n % 200 == 0 { 2.5 + f64::from(n % 7) / 10.0 } else { f64::from(n) / 300.0 - 3.4 };
+            let score = |n: u32| if n.is_multiple_of(200) { 2.5 + f64::from(n % 7) / 10.0 } else { f64::from(n) / 300.0 - 3.4 };
             let over = |n: &u32| score(*n) >= threshold;
             alerted.push((0..1000u32).filter(over).count());
             for n in 0..1000 {
