@@ -58,7 +58,6 @@ const LINES: usize = 600;
 const LONG: &[(&str, &str)] = &[
     ("src/sql/normalize.rs", "one pass over the text is one state machine, and its cases stand beside it"),
     ("src/source/file/tail.rs", "one file followed through every kind of rotation: the states belong together"),
-    ("src/decoder/stream/lanes.rs", "what is held back, by place, over restarts: one state machine"),
     ("src/decoder/mongodb/logv2.rs", "a third of it are the tests of its records"),
     ("src/sql/inspect.rs", "one walk over the syntax tree; a third of it is the table of cases"),
 ];

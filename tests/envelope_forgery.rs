@@ -22,6 +22,9 @@ const ATTEMPTS: usize = 150;
 /// True acts before the first hostile record where names of refused logins reach far: so the logins before them are out of reach.
 const QUIET: usize = 140;
 
+/// Bytes of a log by which it is told what it consists of.
+const DECIDES: usize = 64 << 10;
+
 /// A kind of log.
 struct Log {
     format: &'static str,
@@ -66,8 +69,8 @@ fn stamp(step: usize) -> String {
     format!("02:{:02}:{:02}.{:03}", 5 + step / 6_000, step / 100 % 60, step * 10 % 1_000)
 }
 
-/// What a client sends: lines that tell what others did, and what would end the record around them.
-fn forged(random: &mut Random, log: &Log, step: usize) -> String {
+/// What a client sends: lines that tell what others did, and what would end the record around them. May be that somebody `told` him the secret.
+fn forged(random: &mut Random, log: &Log, step: usize, told: bool) -> String {
     let statement = random.pick(&["DROP TABLE orders", "SELECT 1", "DROP TABLE orders\n\t-- x\n\ty", "GRANT ALL TO x"]);
     let mut record = unparted(&(log.honest)(statement, step + random.below(3)));
     if random.below(2) == 0 {
@@ -75,7 +78,7 @@ fn forged(random: &mut Random, log: &Log, step: usize) -> String {
     }
     let [before, number, after] = log.secret;
     // Who knows it can begin his name with what looks like a record of his own; a plain name is seen through.
-    let plain = log.format == "postgres-stderr" && random.below(2) == 0;
+    let plain = told && log.format == "postgres-stderr" && random.below(2) == 0;
     if !number.is_empty() && !plain {
         record = record.replace(&log.secret.concat(), &format!("{before}{}{after}", 100 + random.below(60_000)));
     }
@@ -88,15 +91,30 @@ fn forged(random: &mut Random, log: &Log, step: usize) -> String {
     }
 }
 
-/// What the server writes in one run, and the statements that [`HONEST`] ran.
-fn write(log: &Log, seed: usize) -> (Vec<String>, Vec<String>) {
+/// The text as if this relay had brought it already.
+fn disguised(random: &mut Random, relay: &Relay, text: &str, serial: usize) -> String {
+    let wrapped = (relay.wrap)(random, text, serial);
+    let bundled = relay.bundle.and_then(|bundle| Some(bundle(&[serde_json::from_slice(&wrapped).ok()?]).to_string().into_bytes()));
+    format!("x\n{}", String::from_utf8_lossy(&bundled.unwrap_or(wrapped)))
+}
+
+/// What the server writes in one run, and the statements that [`HONEST`] ran. What is hostile may be in the disguise of a relay.
+fn write(log: &Log, seed: usize, disguise: Option<&Relay>) -> (Vec<String>, Vec<String>) {
     let mut random = Random::new(seed as u64);
     let (mut records, mut done) = ((log.head)(), Vec::new());
-    let quiet = if log.format == "postgres-stderr" { QUIET } else { 10 };
+    // By its first bytes it is told what a log consists of: those who fill them decide that.
+    let quiet = match disguise {
+        Some(_) => 1 + DECIDES / (log.honest)("SELECT 0 FROM orders", 0).len(),
+        None if log.format == "postgres-stderr" => QUIET,
+        None => 10,
+    };
     for number in 0..quiet + ATTEMPTS {
         let step = 10 + 4 * number;
         if number >= quiet {
-            let text = forged(&mut random, log, step);
+            let mut text = forged(&mut random, log, step, disguise.is_none());
+            if let Some(relay) = disguise {
+                text = disguised(&mut random, relay, &text, number);
+            }
             records.extend((log.hostile)(&mut random, &text, step));
         }
         let statement = format!("SELECT {} FROM orders", seed * 1_000 + number);
@@ -118,11 +136,11 @@ struct Told {
 
 impl Told {
     /// Without what relays take away or write in another way: blank lines, carriage returns, and control characters, of which rsyslog makes
-    /// `#012` and the like, as a client may have written himself.
+    /// `#012` and the like, as a client may have written himself; and tabs, of which `journalctl` makes blanks.
     fn folded(&self) -> Told {
         let fold = |c: char| if c.is_ascii_control() { format!("#{:03o}", u32::from(c)) } else { c.to_string() };
         let text: String = self.text.chars().map(fold).collect();
-        Told { text: text.replace("#012", "").replace("#015", ""), ..self.clone() }
+        Told { text: ["#012", "#015", "#011", " "].iter().fold(text, |text, gone| text.replace(gone, "")), ..self.clone() }
     }
 }
 
@@ -164,7 +182,15 @@ fn tell(what: &str, log: &Log, bytes: &[u8], done: &[String], seed: usize) -> Re
 }
 
 /// Checks one log by one way; how many true acts are sure.
-fn check(log: &Log, relay: &Relay, seed: usize, records: &[String], done: &[String], plain: &[Told]) -> Result<usize, String> {
+fn check(
+    log: &Log,
+    relay: &Relay,
+    disguise: bool,
+    seed: usize,
+    records: &[String],
+    done: &[String],
+    plain: &[Told],
+) -> Result<usize, String> {
     let what = format!("{} through {}", log.format, relay.name);
     let relayed = relay.relay(&mut Random::new(seed as u64), records, log.begins);
     if let Some(folder) = std::env::var_os("TOKENWATCH_KEEP_LOGS") {
@@ -182,10 +208,13 @@ fn check(log: &Log, relay: &Relay, seed: usize, records: &[String], done: &[Stri
         return Err(format!("{what}, log {seed}: not every true act is sure, once: {sure:?}"));
     }
     if relay.takes == Takes::Lines {
-        // Through rsyslog a client's own `#012` is a line break, which makes JSON of its own unreadable.
-        let all = !relay.name.starts_with("syslog");
+        // Through rsyslog a client's own `#012` is a line break, which makes JSON of its own unreadable; and of blanks that stand as `journalctl`
+        // sets its lines, text loses some.
+        let all = !(relay.name.starts_with("syslog") || disguise && relay.name.starts_with("journalctl"));
         let acts = |told: &[Told]| -> Vec<Told> {
-            let believed = told.iter().filter(|told| told.actor.as_deref().is_some_and(|name| all || name == HONEST));
+            // In the log itself what is in disguise may make true acts doubtful, which the relay sees through.
+            let true_act = |told: &Told| disguise && of(told).is_some();
+            let believed = told.iter().filter(|told| told.actor.as_deref().is_some_and(|name| all || name == HONEST) && !true_act(told));
             believed.map(Told::folded).collect()
         };
         let mut plain = acts(plain);
@@ -199,39 +228,58 @@ fn check(log: &Log, relay: &Relay, seed: usize, records: &[String], done: &[Stri
     Ok(sure.len())
 }
 
-fn ways(log: &Log) -> impl Iterator<Item = &'static Relay> {
+/// The relays that take a log of this kind. Nothing comes in the disguise of PostgreSQL's own, which take more than text.
+fn ways(log: &Log, disguise: bool) -> impl Iterator<Item = &'static Relay> {
     let handed = log.handed;
-    let own: &[Relay] = if log.format == "postgres-stderr" { &POSTGRES } else { &[] };
+    let own: &[Relay] = if log.format == "postgres-stderr" && !disguise { &POSTGRES } else { &[] };
     RELAYS.iter().filter(move |relay| handed || relay.takes != Takes::Records).chain(own)
 }
 
 #[test]
 fn nobody_speaks_for_another_by_any_way() {
+    by_any_way(LOGS, false);
+}
+
+#[test]
+fn envelopes_in_a_statement_are_never_opened() {
+    by_any_way(1, true);
+}
+
+/// Checks so many logs of each kind by every way. Hostile records may be in the disguise of the relay that will take them.
+fn by_any_way(logs: usize, disguise: bool) {
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(log) = KINDS.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (mut sure, mut total) = (vec![0; ways(log).count()], 0);
+                    let (mut sure, mut total) = (vec![0; ways(log, disguise).count()], 0);
                     let failed = |error: String| failures.lock().expect("no panic").push(error);
-                    for seed in 0..LOGS {
-                        let (records, done) = write(log, seed);
-                        let text: String = records.iter().map(|record| unparted(record)).collect();
-                        let plain = tell(log.format, log, &bytes(&text), &done, seed).unwrap_or_else(|error| {
-                            failed(error);
-                            Vec::new()
-                        });
-                        for (relay, sure) in ways(log).zip(&mut sure) {
-                            match check(log, relay, seed, &records, &done, &plain) {
+                    for seed in 0..logs {
+                        let written = |relay: Option<&Relay>| {
+                            let (records, done) = write(log, seed, relay);
+                            let text: String = records.iter().map(|record| unparted(record)).collect();
+                            let plain = tell(log.format, log, &bytes(&text), &done, seed).unwrap_or_else(|error| {
+                                failed(error);
+                                Vec::new()
+                            });
+                            (records, done, plain)
+                        };
+                        let mut last = (!disguise).then(|| written(None));
+                        for (relay, sure) in ways(log, disguise).zip(&mut sure) {
+                            if disguise {
+                                last = Some(written(Some(relay)));
+                            }
+                            let Some((records, done, plain)) = &last else { continue };
+                            match check(log, relay, disguise, seed, records, done, plain) {
                                 Ok(found) => *sure += found,
                                 Err(error) => failed(error),
                             }
                         }
-                        total += done.len();
+                        total += last.map_or(0, |(_, done, _)| done.len());
                     }
-                    let shares = ways(log).zip(&sure).map(|(relay, sure)| format!("{} {} %", relay.name, 100 * sure / total));
+                    let shares = ways(log, disguise).zip(&sure).map(|(relay, sure)| format!("{} {} %", relay.name, 100 * sure / total));
                     let shares: Vec<String> = shares.collect();
-                    let hostile = LOGS * ATTEMPTS;
+                    let hostile = logs * ATTEMPTS;
                     println!("{}: {hostile} hostile records by each way; true acts that are sure: {}", log.format, shares.join(", "));
                 }
             });

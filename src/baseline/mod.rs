@@ -252,7 +252,8 @@ impl Baseline {
         } else if day > self.day {
             let most = self.units.most();
             let kind = self.kind();
-            let counts = self.active_days >= SETTLED || self.mature(self.last_seen, learning) || self.active_days > 1 && fleet.settled(learning);
+            let counts =
+                self.active_days >= SETTLED || self.mature(self.last_seen, learning) || self.active_days > 1 && fleet.settled(learning);
             // The days of a token that does not learn say nothing of those that do.
             if self.pinned().is_none() {
                 self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));

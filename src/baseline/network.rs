@@ -77,7 +77,9 @@ impl Prefix {
 pub fn is_internal(network: Network) -> bool {
     match network {
         // 100.64.0.0/10 (RFC 6598): nobody reaches a server from there but through the operator's own carrier, pods or VPN.
-        Network::Ip(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || (ip.to_bits() >> 22) == 0x6440_0000 >> 22,
+        Network::Ip(IpAddr::V4(ip)) => {
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || (ip.to_bits() >> 22) == 0x6440_0000 >> 22
+        }
         Network::Ip(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
         Network::Local => true,
         Network::Name(_) => false,

@@ -23,6 +23,7 @@ use crate::framing::json::Objects;
 use crate::framing::seek::Seek;
 
 mod bigquery;
+pub mod jobs;
 
 pub const FORMAT: Format = Format {
     name: "gcp-audit",

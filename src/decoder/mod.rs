@@ -180,6 +180,7 @@ pub static FORMATS: &[Format] = &[
     couchbase::ACCESS,
     snowflake::FORMAT,
     gcp_audit::FORMAT,
+    gcp_audit::jobs::FORMAT,
     redis::monitor::FORMAT,
     redis::acl::FORMAT,
     redis::server::FORMAT,

@@ -7,11 +7,14 @@ use bumpalo::Bump;
 use super::{DOUBTED, Decoded, Decoder, Format, Guess, Options, Record, by_name, detect};
 use crate::event::Time;
 use crate::framing::csv::LOST_START;
-use crate::framing::envelope::Note;
 use crate::framing::envelope::shipper::MAPPED;
-use crate::framing::{Frame, Framed, Framer, More};
+use crate::framing::envelope::{Note, bundle};
+use crate::framing::json::Objects;
+use crate::framing::{BUNDLE, Frame, Framed, Framer, More};
 
 mod lanes;
+#[cfg(test)]
+mod tests;
 
 use lanes::{Lanes, SavedLanes};
 
@@ -169,6 +172,8 @@ pub struct Stream {
     legacy: Option<Legacy>,
     /// Bytes not yet consumed; starts at `offset`.
     buf: Vec<u8>,
+    /// So many bytes are wanted before the format is detected.
+    sample: usize,
     offset: u64,
     counts: Counts,
 }
@@ -181,7 +186,7 @@ impl Stream {
         let wanted = told.map_or(wanted, |mapping| mapping.inner.as_deref().and_then(by_name));
         let envelope = options.envelope.or(told.map(|_| MAPPED.name));
         let options = Options { envelope, ..options };
-        Stream { options, wanted, reading: None, legacy: None, buf: Vec::new(), offset, counts: Counts::default() }
+        Stream { options, wanted, reading: None, legacy: None, buf: Vec::new(), sample: SAMPLE, offset, counts: Counts::default() }
     }
 
     /// What comes next was written at this time at the latest: for time stamps without a year.
@@ -220,7 +225,7 @@ impl Stream {
     /// Takes in the next bytes of the stream and hands out every record that they complete.
     pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
         self.counts.bytes += bytes.len() as u64;
-        if self.reading.is_none() && self.buf.len() + bytes.len() < SAMPLE {
+        if self.reading.is_none() && self.buf.len() + bytes.len() < self.sample {
             // Too little to be sure of the format, or of the envelopes around a named one; `pause` or `close` decides if no more comes.
             self.buf.extend_from_slice(bytes);
             return;
@@ -262,7 +267,8 @@ impl Stream {
         }
     }
 
-    /// Takes in one message that a broker framed already. A message may hold several lines of one record, never two records.
+    /// Takes in one message that a broker framed already. A message may hold several lines of one record, and several records only where they are
+    /// in an array.
     pub fn message(&mut self, offset: u64, bytes: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
         self.counts.bytes += bytes.len() as u64;
         self.offset = offset + 1;
@@ -271,11 +277,39 @@ impl Stream {
         if self.reading.is_none() {
             self.choose(record);
         }
+        if self.array(offset, record, sink) {
+            self.counts.record_bytes += record.len() as u64;
+            return;
+        }
         let truncated = record.len() > crate::framing::MAX_RECORD;
         let kept = if truncated { record.get(..crate::framing::HEAD).unwrap_or(record) } else { record };
         let frame = Frame { skip: 0, len: kept.len(), consumed: bytes.len(), truncated, unterminated: false, suspect: None };
         self.counts.record_bytes += record.len() as u64;
         self.emit(offset, offset + 1, kept, frame, sink);
+    }
+
+    /// Hands out the envelopes in a message that is an array of them, or has one; `false` where it is neither.
+    fn array(&mut self, offset: u64, message: &[u8], sink: &mut dyn FnMut(Item<'_>)) -> bool {
+        let Some(Reading::Enveloped(_, lanes)) = &mut self.reading else { return false };
+        let Some(arrays) = lanes.arrays() else { return false };
+        let may_be = message.first() == Some(&b'[') || message.first() == Some(&b'{') && !arrays.is_empty();
+        if !may_be || message.len() > BUNDLE {
+            return false;
+        }
+        let (mut framer, mut rest, mut any) = (Objects::bundles(arrays), message, false);
+        loop {
+            let consumed = match framer.next(rest, More::Closed) {
+                Framed::Record(frame) => {
+                    let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
+                    lanes.take(record, frame, offset, offset + 1, &mut self.counts, sink);
+                    any = true;
+                    frame.consumed
+                }
+                Framed::Skip { consumed, .. } => consumed,
+                Framed::Incomplete => return any,
+            };
+            rest = rest.get(consumed.max(1)..).unwrap_or_default();
+        }
     }
 
     fn choose(&mut self, sample: &[u8]) {
@@ -324,7 +358,13 @@ impl Stream {
             if more == More::Idle && !buf.contains(&b'\n') {
                 return used; // half a first line tells nothing
             }
-            self.choose(buf.get(..SAMPLE.min(buf.len())).unwrap_or(buf));
+            let whole = bundle::wants(buf);
+            if let Some(wanted) = whole.filter(|_| more == More::Flowing) {
+                self.sample = wanted;
+                return used;
+            }
+            // Of a log of bundles the first is in it.
+            self.choose(buf.get(..self.sample.min(buf.len())).unwrap_or(buf));
         }
         while let Some(rest) = buf.get(used..).filter(|r| !r.is_empty()) {
             // The state of the framer changes rarely: it is kept where it does.

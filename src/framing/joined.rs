@@ -56,6 +56,11 @@ impl<G: Grammar> Joined<G> {
         Joined { grammar: G::default(), at: 0, scanned: 0, doubtful: None, passing: false }
     }
 
+    /// In the middle of an oversized record.
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
+
     fn record(&mut self, buf: &[u8], end: usize, unterminated: bool) -> Framed {
         let body = buf.get(..end).unwrap_or(buf);
         let len = body.strip_suffix(b"\n").map_or(body.len(), |b| without_cr(body, b.len()));
@@ -167,6 +172,11 @@ impl<G: Grammar> Framer for Joined<G> {
 
     fn save(&self) -> Vec<u8> {
         postcard::to_stdvec(&(self.passing, &self.grammar)).unwrap_or_default()
+    }
+
+    fn mark(&self) -> u64 {
+        // A grammar that knows nothing saves nothing.
+        if size_of::<G>() == 0 { u64::from(self.passing) } else { super::envelope::lane(&[&self.save()]) }
     }
 
     fn restore(&mut self, state: &[u8]) {

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
+use super::{BUNDLE, Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
 /// Reason on what stands between records: white space, commas, brackets, the head and tail of a wrapping object.
 pub const BETWEEN: &str = "between JSON records";
@@ -21,6 +21,8 @@ const TOLD_APART: u32 = 128;
 pub struct Objects {
     /// Keys of a top-level object, or paths of two keys, under which an array holds the records.
     wrappers: &'static [&'static str],
+    /// Longest object that is kept whole.
+    limit: usize,
     /// Inside the array of a wrapping object: the number of objects around it.
     wrapped: u32,
     /// The head of this record was given out already; pass over the rest up to its end.
@@ -88,7 +90,12 @@ impl Objects {
     /// Objects; those with an array under one of `wrappers` (`Records`, or `outer/Records`) are taken apart into its elements. Only paths that
     /// no client can write may be named.
     pub fn new(wrappers: &'static [&'static str]) -> Self {
-        Objects { wrappers, wrapped: 0, passing: false, closing: false, scan: Scan::default() }
+        Objects { wrappers, limit: MAX_RECORD, wrapped: 0, passing: false, closing: false, scan: Scan::default() }
+    }
+
+    /// Objects that hold many records each.
+    pub fn bundles(wrappers: &'static [&'static str]) -> Self {
+        Objects { limit: BUNDLE, ..Self::new(wrappers) }
     }
 
     /// Reads on to the end of the object at the start of `buf`.
@@ -205,7 +212,7 @@ impl Objects {
 
     fn record(&mut self, skip: usize, len: usize, unterminated: bool) -> Framed {
         self.scan = Scan::default();
-        let truncated = len > MAX_RECORD;
+        let truncated = len > self.limit;
         let kept = if truncated { HEAD } else { len };
         Framed::Record(Frame { skip, len: kept, consumed: skip + len, truncated, unterminated, suspect: None })
     }
@@ -291,7 +298,7 @@ impl Framer for Objects {
                 Framed::Skip { consumed: begin, reason: BETWEEN }
             }
             Found::Torn(next) => self.record(0, next, true),
-            Found::More if buf.len() > MAX_RECORD => {
+            Found::More if buf.len() > self.limit => {
                 self.passing = true;
                 self.scan = Scan { at: 0, line: None, text: (0, 0), keys: [(0, 0); 2], ..self.scan };
                 Framed::Record(Frame { skip: 0, len: HEAD, consumed: buf.len(), truncated: true, unterminated: false, suspect: None })

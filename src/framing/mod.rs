@@ -6,6 +6,7 @@
 
 pub mod csv;
 pub mod envelope;
+pub mod indent;
 pub mod joined;
 pub mod json;
 pub mod lines;
@@ -24,6 +25,9 @@ pub const MAX_RECORD: usize = 1 << 20;
 
 /// Bytes kept of a record longer than [`MAX_RECORD`].
 pub const HEAD: usize = 64 << 10;
+
+/// Longest object that is kept whole where it holds records of logs by the hundred ([`envelope::bundle`]).
+pub const BUNDLE: usize = 16 << 20;
 
 /// What follows the bytes that the framer is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +76,7 @@ pub enum Framed {
 /// `buf` always starts at the first byte not yet consumed. After a [`Framed::Record`] or [`Framed::Skip`] the caller drops
 /// `consumed` bytes and calls again; after [`Framed::Incomplete`] it appends more bytes and calls again with a buffer that
 /// starts with the same bytes, so a framer may remember how far it has scanned. A framer never lets the buffer grow
-/// past [`MAX_RECORD`] by more than one chunk: it answers with a truncated record or a skip instead. `consumed` is never 0.
+/// past [`MAX_RECORD`] (of bundles [`BUNDLE`]) by more than one chunk: it answers with a truncated record or a skip instead. `consumed` is never 0.
 pub trait Framer: Send {
     fn next(&mut self, buf: &[u8], more: More) -> Framed;
 

@@ -7,11 +7,14 @@
 //!
 //! The first message tells which. Behind a counted message either may follow, for nobody but the sender chooses where it ends. Behind
 //! a message that ends with LF no count is believed: a client whose text is passed on with its line breaks could otherwise
-//! swallow what follows with a count of its own.
+//! swallow what follows with a count of its own. In a file, what begins with a blank goes on with the line before, as `journalctl` prints
+//! messages of several lines.
 //! <https://datatracker.ietf.org/doc/html/rfc6587>
 
 use serde::{Deserialize, Serialize};
 
+use super::indent::Indent;
+use super::joined::Joined;
 use super::lines::{Lines, void, without_cr};
 use super::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
@@ -26,6 +29,8 @@ pub struct Messages {
     /// Bytes left of a counted message whose head was given out already.
     passing: usize,
     lines: Lines,
+    /// In a file: its lines.
+    indented: Option<Joined<Indent>>,
     /// Something stood where a counted message should begin.
     astray: bool,
 }
@@ -50,13 +55,25 @@ impl Messages {
         Self::default()
     }
 
+    /// Messages in a file.
+    pub fn in_file() -> Self {
+        Messages { indented: Some(Joined::new()), ..Self::default() }
+    }
+
     /// In a connection: something stood where a counted message should begin, so nothing that follows can be believed.
     pub fn astray(&self) -> bool {
         self.astray
     }
 
     fn line(&mut self, buf: &[u8], more: More) -> Framed {
-        self.lines.next(buf, more)
+        match &mut self.indented {
+            Some(indented) => indented.next(buf, more),
+            None => self.lines.next(buf, more),
+        }
+    }
+
+    fn passing_line(&self) -> bool {
+        self.lines.is_passing() || self.indented.as_ref().is_some_and(Joined::is_passing)
     }
 
     /// A message of `len` bytes behind its count.
@@ -92,7 +109,7 @@ impl Framer for Messages {
             self.passing -= consumed;
             return Framed::Skip { consumed, reason: "rest of an oversized record" };
         }
-        if self.counted == Some(false) || self.lines.is_passing() {
+        if self.counted == Some(false) || self.passing_line() {
             return self.line(buf, more);
         }
         if let Some(skip) = void(buf) {
@@ -116,19 +133,26 @@ impl Framer for Messages {
         if self.counted.is_none() {
             return Vec::new();
         }
-        let saved = Saved { counted: self.counted, passing: self.passing, lines: self.lines.save() };
+        let saved = Saved {
+            counted: self.counted,
+            passing: self.passing,
+            lines: self.indented.as_ref().map_or_else(|| self.lines.save(), Framer::save),
+        };
         postcard::to_stdvec(&saved).unwrap_or_default()
     }
 
     fn mark(&self) -> u64 {
         let counted = self.counted.map_or(0, |counted| 1 + u64::from(counted));
-        (self.passing as u64) << 3 | counted << 1 | self.lines.mark()
+        (self.passing as u64) << 3 | counted << 1 | u64::from(self.passing_line())
     }
 
     fn restore(&mut self, state: &[u8]) {
         if let Ok(saved) = postcard::from_bytes::<Saved>(state) {
             (self.counted, self.passing) = (saved.counted, saved.passing);
-            self.lines.restore(&saved.lines);
+            match &mut self.indented {
+                Some(indented) => indented.restore(&saved.lines),
+                None => self.lines.restore(&saved.lines),
+            }
         }
     }
 }
@@ -178,6 +202,23 @@ mod tests {
         // Times begin with digits as well.
         check(b"2026-11-22T02:21:28Z db1 a: b\n2027 x\n", &["2026-11-22T02:21:28Z db1 a: b", "2027 x"]);
         check(b"\0\0\n5 <1>ab", &["<1>ab"]);
+    }
+
+    #[test]
+    fn indented_lines_in_files() {
+        let log = b"Nov 22 02:21:28 db1 a: b\n                     c\n                     \n                     d\nNov 22 02:21:28 db1 a: e\n\nf\n";
+        let want = [
+            "Nov 22 02:21:28 db1 a: b\n                     c\n                     \n                     d",
+            "Nov 22 02:21:28 db1 a: e",
+            "f",
+        ];
+        for size in 1..log.len() {
+            let pieces = in_pieces(&mut Messages::in_file(), log, size);
+            let text: Vec<_> = pieces.iter().map(|r| String::from_utf8_lossy(r).into_owned()).collect();
+            assert_eq!(text, want, "in pieces of {size}");
+        }
+        let counted = in_pieces(&mut Messages::in_file(), b"5 <1>ab\n5 <1>cd\n<1>ef\n5 <1>gh", 3);
+        assert_eq!(counted, [b"<1>ab", b"<1>cd", b"<1>ef", b"<1>gh"]);
     }
 
     #[test]

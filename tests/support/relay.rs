@@ -22,14 +22,14 @@ pub struct Relay {
     pub name: &'static str,
     pub takes: Takes,
     /// Messages around one text, which `serial` counts.
-    wrap: fn(&mut Random, text: &str, serial: usize) -> Vec<u8>,
+    pub wrap: fn(&mut Random, text: &str, serial: usize) -> Vec<u8>,
     /// The relay bundles these messages.
-    bundle: Option<fn(&[Value]) -> Value>,
+    pub bundle: Option<fn(&[Value]) -> Value>,
 }
 
 /// Relays for any log. PostgreSQL itself writes to syslog, and Azure takes its records: see [`SYSLOG_POSTGRES`], [`AZURE`].
 #[rustfmt::skip]
-pub const RELAYS: [Relay; 26] = [
+pub const RELAYS: [Relay; 41] = [
     Relay { name: "docker", takes: Takes::Lines, wrap: docker, bundle: None },
     Relay { name: "cri", takes: Takes::Lines, wrap: cri, bundle: None },
     Relay { name: "filebeat", takes: Takes::Lines, wrap: filebeat, bundle: None },
@@ -45,11 +45,26 @@ pub const RELAYS: [Relay; 26] = [
     Relay { name: "search-index", takes: Takes::Lines, wrap: indexed, bundle: None },
     Relay { name: "cloudwatch", takes: Takes::Lines, wrap: cloudwatch, bundle: Some(log_events) },
     Relay { name: "cloudwatch, lines joined", takes: Takes::Joined, wrap: cloudwatch, bundle: Some(log_events) },
+    Relay { name: "loki", takes: Takes::Lines, wrap: loki, bundle: Some(streams) },
+    Relay { name: "loki, lines joined", takes: Takes::Joined, wrap: loki, bundle: Some(streams) },
+    Relay { name: "otlp", takes: Takes::Lines, wrap: otlp, bundle: Some(resources) },
+    Relay { name: "otlp, lines joined", takes: Takes::Joined, wrap: otlp, bundle: Some(resources) },
     Relay { name: "google-cloud", takes: Takes::Lines, wrap: google, bundle: None },
     Relay { name: "journald", takes: Takes::Lines, wrap: journald, bundle: None },
     Relay { name: "journald, records", takes: Takes::Records, wrap: journald, bundle: None },
     Relay { name: "journald-json", takes: Takes::Lines, wrap: journald_json, bundle: None },
     Relay { name: "journald-json, records", takes: Takes::Records, wrap: journald_json, bundle: None },
+    Relay { name: "journalctl short", takes: Takes::Lines, wrap: |_, text, _| printed("Nov 22 02:05:17 db1 dbd[77]: ", text), bundle: None },
+    Relay { name: "journalctl short, records", takes: Takes::Records, wrap: |_, text, _| printed("Nov 22 02:05:17 db1 dbd[77]: ", text), bundle: None },
+    Relay { name: "journalctl with-unit, records", takes: Takes::Records, wrap: |_, text, _| printed("Sun 2026-11-22 02:05:17 UTC db1 db.service[77]: ", text), bundle: None },
+    Relay { name: "journalctl verbose", takes: Takes::Lines, wrap: verbose, bundle: None },
+    Relay { name: "journalctl verbose, records", takes: Takes::Records, wrap: verbose, bundle: None },
+    Relay { name: "compose", takes: Takes::Lines, wrap: |_, text, _| bytes(&format!("db-1   | {text}\n")), bundle: None },
+    Relay { name: "compose, in colours, with times", takes: Takes::Lines, wrap: |_, text, _| bytes(&format!("\u{1b}[36mdb-1   |\u{1b}[0m {TIME} {text}\n")), bundle: None },
+    Relay { name: "kubectl", takes: Takes::Lines, wrap: |_, text, _| bytes(&format!("[pod/db-0/db] {text}\n")), bundle: None },
+    Relay { name: "stern", takes: Takes::Lines, wrap: |_, text, _| bytes(&format!("db-0 db {text}\n")), bundle: None },
+    Relay { name: "podman", takes: Takes::Lines, wrap: |_, text, _| bytes(&format!("3f8f2c0a9d41 {text}\n")), bundle: None },
+    Relay { name: "podman, with names and times", takes: Takes::Lines, wrap: |_, text, _| bytes(&format!("db {TIME} {text}\n")), bundle: None },
     Relay { name: "syslog 3164", takes: Takes::Lines, wrap: syslog_3164, bundle: None },
     Relay { name: "syslog 3164, lines joined", takes: Takes::Joined, wrap: syslog_3164, bundle: None },
     Relay { name: "syslog 3164, records", takes: Takes::Records, wrap: syslog_3164, bundle: None },
@@ -199,6 +214,24 @@ fn log_events(events: &[Value]) -> Value {
     })
 }
 
+fn loki(_: &mut Random, text: &str, serial: usize) -> Vec<u8> {
+    line(&json!([(1_795_313_117_641_234_567_u64 + serial as u64).to_string(), repaired(text)]))
+}
+
+fn streams(values: &[Value]) -> Value {
+    json!({"streams": [{"stream": {"job": "db", "host": "db1"}, "values": values}]})
+}
+
+fn otlp(_: &mut Random, text: &str, _: usize) -> Vec<u8> {
+    let attribute = json!({"key": "log.file.name", "value": {"stringValue": "db.log"}});
+    line(&json!({"timeUnixNano": "1795313117641234567", "body": {"stringValue": repaired(text)}, "attributes": [attribute]}))
+}
+
+fn resources(records: &[Value]) -> Value {
+    let attribute = json!({"key": "service.name", "value": {"stringValue": "db"}});
+    json!({"resourceLogs": [{"resource": {"attributes": [attribute]}, "scopeLogs": [{"scope": {}, "logRecords": records}]}]})
+}
+
 fn google(_: &mut Random, text: &str, serial: usize) -> Vec<u8> {
     line(&json!({
         "insertId": format!("s={serial}"), "logName": "projects/p/logs/cloudsql.googleapis.com%2Fdb.log", "textPayload": repaired(text),
@@ -250,6 +283,21 @@ fn journald_json(_: &mut Random, text: &str, _: usize) -> Vec<u8> {
         entry[key] = json!(value);
     }
     line(&entry)
+}
+
+/// As `journalctl --all` prints an entry: all lines of its message below one another.
+fn printed(head: &str, text: &str) -> Vec<u8> {
+    let below = format!("\n{}", " ".repeat(head.len()));
+    bytes(&format!("{head}{}\n", text.replace('\n', &below)))
+}
+
+fn verbose(_: &mut Random, text: &str, serial: usize) -> Vec<u8> {
+    let mut entry = bytes(&format!("Sun 2026-11-22 02:05:17.641234 UTC [s=8f;i={serial:x};b=5e;m=2a;t=63;x=7b]\n"));
+    for (key, value) in &JOURNAL[1..] {
+        entry.extend(printed(&format!("    {key}="), value));
+    }
+    entry.extend(printed("    MESSAGE=", text));
+    entry
 }
 
 /// As rsyslog escapes control characters.

@@ -174,20 +174,20 @@ fn join<'a>(own: Option<&[u8]>, dataset: &[u8], table: &[u8], project: Option<&[
     BStr::new(full.into_bump_slice())
 }
 
-/// A table as the old data has it.
+/// A table as the old data has it, and rows of jobs.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Table<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "project_id")]
     project_id: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, alias = "dataset_id")]
     dataset_id: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, alias = "table_id")]
     table_id: Cow<'a, str>,
 }
 
 /// The tables of a value: names of resources, or objects.
-fn tables<'a>(value: Option<Value<'a>>, project: Option<&[u8]>, arena: &'a Bump) -> &'a [&'a BStr] {
+pub fn tables<'a>(value: Option<Value<'a>>, project: Option<&[u8]>, arena: &'a Bump) -> &'a [&'a BStr] {
     let mut names = bumpalo::collections::Vec::new_in(arena);
     match value {
         Some(Value::List(list)) => names.extend(list.iter().filter_map(|name| table(name, project, arena))),

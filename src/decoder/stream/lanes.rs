@@ -14,15 +14,16 @@ use serde::{Deserialize, Serialize};
 use super::{Codec, Counts, Item, Legacy, Options, SAMPLE, Saved, deliver};
 use crate::decoder::{Format, detect};
 use crate::event::Time;
-use crate::framing::envelope::{self, Carried, ENVELOPES, Envelope, Kind, Note, Opened, Part};
-use crate::framing::{Frame, Framed, Framer, MAX_RECORD, More};
+use crate::framing::envelope::{self, Carried, Envelope, Kind, Note, Opened, Part};
+use crate::framing::{Frame, Framer, MAX_RECORD, More};
 
+mod choice;
 mod lane;
 
-use lane::{Held, Kept, Lane, Names, Place, len};
+use choice::inside;
+pub(super) use choice::{Choice, choose};
+use lane::{Held, Kept, Lane, Names, Place, Spot, len};
 
-/// Envelopes inside envelopes that are opened.
-const DEPTH: usize = 3;
 /// Lanes with open state. Whoever writes envelopes chooses their number; the one that was used longest ago is closed.
 const LANES: usize = 256;
 /// Bytes held back in all lanes together.
@@ -33,6 +34,8 @@ const SURE: u8 = 50;
 const TRIES: u64 = 16;
 /// A record in pieces is complete when nothing of it has come for so many bytes (or broker messages) of the log.
 const SILENT: u64 = 64 << 10;
+/// Added to the number of a record whose envelope began in one before: it follows all others of that.
+const JOINED: u32 = 1 << 31;
 /// Reason on lines of a log inside that is none of ours.
 const FOREIGN: &str = "a line of another program";
 
@@ -64,7 +67,9 @@ pub(super) struct Lanes {
     /// After a restart, envelopes before this offset are known to every lane that does not say otherwise.
     known: u64,
     /// Where restored records in pieces begin.
-    resume: BTreeMap<u64, u64>,
+    resume: BTreeMap<u64, Spot>,
+    /// Where the outermost envelope stands that was opened last, and the number of records that came out of it.
+    opened: Spot,
     turn: u64,
     held: usize,
     /// No record in pieces has been without a new piece since before this offset.
@@ -79,121 +84,6 @@ pub(super) struct Lanes {
     arena: Bump,
 }
 
-/// What was decided from a sample.
-pub(super) struct Choice {
-    pub kinds: Vec<&'static Kind>,
-    /// How sure, 0..=100.
-    pub certainty: u8,
-    pub because: String,
-    samples: BTreeMap<u64, Vec<u8>>,
-}
-
-impl Choice {
-    /// A known log is in envelopes that hold line breaks as they are: what looks like plain lines of it may be a client's text.
-    pub fn holds_lines(&self) -> bool {
-        const HOLD: [&str; 3] = [envelope::journald::EXPORT.name, envelope::stamped::STAMPED.name, envelope::stamped::STREAMED.name];
-        self.certainty >= SURE && self.kinds.first().is_some_and(|kind| HOLD.contains(&kind.name))
-    }
-}
-
-/// The envelopes that the sample consists of, if it does and a known format is inside.
-pub(super) fn choose(sample: &[u8], wanted: Option<&'static Format>, options: &Options) -> Option<Choice> {
-    let found = look(sample, true, wanted, options, 0);
-    let Some(told) = options.envelope.and_then(envelope::by_name) else { return found };
-    // Nobody chooses it by sending something else first.
-    found.filter(|found| found.kinds.first().is_some_and(|kind| kind.name == told.name)).or_else(|| {
-        let because = format!("{}, as the source says", told.about);
-        Some(Choice { kinds: vec![told], certainty: 100, because, samples: BTreeMap::new() })
-    })
-}
-
-/// The options of the logs inside: where the envelope's text stands is no matter of theirs.
-fn inside(options: &Options) -> Options {
-    Options { mapping: options.mapping.clone().filter(|mapping| mapping.envelope.is_none()), ..options.clone() }
-}
-
-fn look(sample: &[u8], outer: bool, wanted: Option<&'static Format>, options: &Options, depth: usize) -> Option<Choice> {
-    let mut best: Option<Choice> = None;
-    let inner_options = inside(options);
-    for kind in ENVELOPES.iter().filter(|_| depth < DEPTH) {
-        let Some((share, samples)) = open_sample(kind, sample, outer, options) else { continue };
-        // Of several logs inside, the surest tells.
-        let mut found =
-            Choice { kinds: vec![kind], certainty: 15, because: format!("{} with no log inside that is known", kind.about), samples };
-        let mut inner: Option<Choice> = None;
-        for text in found.samples.values() {
-            if let Some(deeper) = look(text, false, wanted, options, depth + 1).filter(|deeper| deeper.certainty >= SURE)
-                && inner.as_ref().is_none_or(|best| deeper.certainty > best.certainty)
-            {
-                inner = Some(deeper);
-            }
-            let guess = match wanted {
-                Some(format) => Some((format, (format.sniff)(text, &inner_options))),
-                None => detect(text, &inner_options),
-            };
-            if let Some((format, guess)) = guess.filter(|(_, guess)| guess.certainty >= SURE)
-                && inner.as_ref().is_none_or(|best| guess.certainty > best.certainty)
-            {
-                let because = format!("{} in {}: {}", format.name, kind.name, guess.because);
-                inner = Some(Choice { kinds: Vec::new(), certainty: guess.certainty, because, samples: BTreeMap::new() });
-            }
-        }
-        if let Some(inner) = inner {
-            found.kinds.extend(&inner.kinds);
-            found.certainty = inner.certainty;
-            found.because = inner.because;
-            if !inner.kinds.is_empty() {
-                found.samples = BTreeMap::new();
-            }
-        }
-        found.certainty = (u32::from(found.certainty) * share / 100) as u8;
-        if best.as_ref().is_none_or(|best| found.certainty > best.certainty) {
-            best = Some(found);
-        }
-    }
-    best
-}
-
-/// The percentage of the sample's records that are such envelopes (at least half of them, or nothing), and the lines inside, by lane.
-fn open_sample(kind: &Kind, sample: &[u8], outer: bool, options: &Options) -> Option<(u32, BTreeMap<u64, Vec<u8>>)> {
-    /// Envelopes looked at.
-    const LOOKED_AT: u32 = 200;
-    let (mut framer, mut envelope) = ((kind.framer)(sample), (kind.open)(options));
-    let (mut all, mut good) = (0u32, 0u32);
-    let mut samples: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-    let mut rest = sample;
-    let mut arena = Bump::new();
-    // The last line of a sample may be cut, unless it is the only one.
-    let more = if outer && memchr::memchr(b'\n', sample).is_some_and(|at| at + 1 < sample.len()) { More::Flowing } else { More::Closed };
-    while all < LOOKED_AT && !rest.is_empty() {
-        match framer.next(rest, more) {
-            Framed::Record(frame) => {
-                let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();
-                all += 1;
-                match envelope.open(record, &arena) {
-                    Opened::Carried(carried) => {
-                        good += 1;
-                        if samples.len() < LANES || samples.contains_key(&carried.lane) {
-                            let text = samples.entry(carried.lane).or_default();
-                            text.extend_from_slice(carried.payload);
-                            if carried.part != Part::Piece {
-                                text.push(b'\n');
-                            }
-                        }
-                    }
-                    Opened::Skip(_) => good += 1,
-                    Opened::Reject(_) => {}
-                }
-                rest = rest.get(frame.consumed.max(1)..).unwrap_or_default();
-            }
-            Framed::Skip { consumed, .. } => rest = rest.get(consumed.max(1)..).unwrap_or_default(),
-            Framed::Incomplete => break,
-        }
-        arena.reset();
-    }
-    (good > 0 && good * 2 >= all).then(|| (good * 100 / all.max(1), samples))
-}
-
 /// What [`Lanes::save`] keeps.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SavedLanes {
@@ -201,14 +91,14 @@ pub(super) struct SavedLanes {
     known: u64,
     lanes: Vec<SavedLane>,
     /// Record number and where its first piece stands.
-    pieces: Vec<(u64, u64)>,
+    pieces: Vec<(u64, Spot)>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedLane {
     key: u64,
     tries: u64,
-    from: u64,
+    from: Spot,
     skip: usize,
     turn: u64,
     codec: Option<Saved>,
@@ -232,6 +122,7 @@ impl Lanes {
             legacy: None,
             known: 0,
             resume: BTreeMap::new(),
+            opened: (u64::MAX, 0),
             turn: 0,
             held: 0,
             quiet: 0,
@@ -248,6 +139,11 @@ impl Lanes {
         for envelope in &mut self.envelopes {
             envelope.written(at);
         }
+    }
+
+    /// Keys of the arrays that hold outermost envelopes.
+    pub(super) fn arrays(&self) -> Option<&'static [&'static str]> {
+        self.kinds.first().and_then(|kind| kind.arrays)
     }
 
     /// What finds the outermost envelopes.
@@ -297,12 +193,21 @@ impl Lanes {
     /// Opens one envelope at `offset`, which ends before `end`, and hands out the records that it completes.
     pub(super) fn take(&mut self, record: &[u8], frame: Frame, offset: u64, end: u64, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
         self.turn += 1;
-        let place = Place { offset, end };
+        // A message of a broker may have held several.
+        if self.opened.0 != offset {
+            self.opened = (offset, 0);
+        }
+        let place = Place { offset, number: 0, end };
         self.silent(offset, counts, sink);
         let mut arena = std::mem::take(&mut self.arena);
         self.open(0, record, frame.truncated, place, Note::default(), 0, &arena, counts, sink);
         arena.reset();
         self.arena = if arena.allocated_bytes() > super::ARENA_LIMIT { Bump::new() } else { arena };
+        self.trim(counts, sink);
+    }
+
+    /// Closes lanes while there is too much open.
+    fn trim(&mut self, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
         while self.held > HELD || self.lanes.len() > LANES {
             let Some(oldest) = self.lanes.iter().min_by_key(|(key, lane)| (lane.turn, **key)).map(|(key, _)| *key) else { break };
             self.flush_lane(oldest, More::Closed, counts, sink);
@@ -324,8 +229,33 @@ impl Lanes {
         sink: &mut dyn FnMut(Item<'_>),
     ) {
         let Some(envelope) = self.envelopes.get_mut(depth) else { return };
-        let carried = match envelope.open(record, arena) {
+        let opened = envelope.open(record, arena);
+        self.opened(depth, opened, record, truncated, place, outer, outer_lane, arena, counts, sink);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn opened(
+        &mut self,
+        depth: usize,
+        opened: Opened<'_>,
+        record: &[u8],
+        truncated: bool,
+        place: Place,
+        outer: Note<'_>,
+        outer_lane: u64,
+        arena: &Bump,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) {
+        let carried = match opened {
             Opened::Carried(carried) => carried,
+            Opened::Several(parts) => {
+                for part in parts {
+                    self.opened(depth, *part, record, truncated, place, outer, outer_lane, arena, counts, sink);
+                    self.trim(counts, sink);
+                }
+                return;
+            }
             Opened::Skip(reason) => return self.tell(record, place, Err(reason), counts, sink),
             Opened::Reject(_) if truncated => return self.tell(record, place, Ok("envelope cut by the size limit"), counts, sink),
             Opened::Reject(reason) => return self.tell(record, place, Ok(reason), counts, sink),
@@ -334,6 +264,9 @@ impl Lanes {
         let lane = if depth == 0 { carried.lane } else { envelope::lane(&[&outer_lane.to_le_bytes(), &carried.lane.to_le_bytes()]) };
         let carried = Carried { note, lane, ..carried };
         if depth + 1 == self.envelopes.len() {
+            let number = self.opened.1;
+            self.opened.1 += 1;
+            let place = Place { number: if place.offset == self.opened.0 { number } else { JOINED | number }, ..place };
             return self.carry(carried, truncated, place, counts, sink);
         }
         // An envelope in an envelope is opened when its line is complete.
@@ -342,7 +275,7 @@ impl Lanes {
         if carried.part == Part::Piece || begun.is_some() {
             let (mut text, first) = begun.unwrap_or((Vec::new(), place));
             text.extend_from_slice(carried.payload);
-            let whole = Place { offset: first.offset, end: place.end };
+            let whole = Place { end: place.end, ..first };
             if carried.part == Part::Piece && text.len() <= MAX_RECORD && self.lines.len() < LANES {
                 self.lines.insert(key, (text, whole));
             } else {
@@ -385,7 +318,7 @@ impl Lanes {
             return self.tell(carried.payload, place, Err(FOREIGN), counts, sink);
         }
         let before = lane.buf.len();
-        let payload = if place.offset == lane.from { carried.payload.get(lane.skip..).unwrap_or_default() } else { carried.payload };
+        let payload = if place.spot() == lane.from { carried.payload.get(lane.skip..).unwrap_or_default() } else { carried.payload };
         lane.buf.extend_from_slice(payload);
         if carried.part == Part::Line {
             lane.hide_breaks(before);
@@ -400,8 +333,8 @@ impl Lanes {
 
     /// Makes a lane ready to take something from the envelope at `place`, opening it if it is new; `false` where it knows this envelope already.
     fn lane(&mut self, key: u64, place: Place, payload: &[u8], note: &Note<'_>) -> bool {
-        let lane = self.lanes.entry(key).or_insert_with(|| Lane { from: self.known, ..Lane::default() });
-        if place.offset < lane.from {
+        let lane = self.lanes.entry(key).or_insert_with(|| Lane { from: (self.known, 0), ..Lane::default() });
+        if place.spot() < lane.from {
             return false;
         }
         lane.turn = self.turn;
@@ -486,7 +419,7 @@ impl Lanes {
     #[allow(clippy::too_many_arguments)]
     fn chunk(&mut self, join: u64, first: bool, carried: &Carried<'_>, place: Place, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
         // Known before the restart, unless this record was still open then.
-        if place.offset < self.resume.get(&join).copied().unwrap_or(self.known) {
+        if place.spot() < self.resume.get(&join).copied().unwrap_or((self.known, 0)) {
             return;
         }
         if first && self.pieces.contains_key(&join) {
@@ -523,9 +456,9 @@ impl Lanes {
         self.held = self.held.saturating_sub(pieces.text.len());
         // The lane may have been closed before the restart knew of it: what is open is never known already.
         if let Some(lane) = self.lanes.get_mut(&pieces.lane) {
-            lane.from = lane.from.min(pieces.place.offset);
+            lane.from = lane.from.min(pieces.place.spot());
         } else {
-            let lane = Lane { from: pieces.place.offset, ..Lane::default() };
+            let lane = Lane { from: pieces.place.spot(), ..Lane::default() };
             self.lanes.insert(pieces.lane, lane);
         }
         self.record(pieces.lane, &pieces.text, pieces.truncated, pieces.place, pieces.note.note(), counts, sink);
@@ -582,8 +515,8 @@ impl Lanes {
         let lanes = self.lanes.iter().map(|(key, lane)| {
             let (from, skip) = match lane.held.front() {
                 // What was passed over in it at an earlier restart still is.
-                Some(held) => (held.place.offset, lane.used - lane.first + if held.place.offset == lane.from { lane.skip } else { 0 }),
-                None => (offset, 0),
+                Some(held) => (held.place.spot(), lane.used - lane.first + if held.place.spot() == lane.from { lane.skip } else { 0 }),
+                None => ((offset, 0), 0),
             };
             SavedLane { key: *key, tries: lane.tries, from, skip, turn: lane.turn, codec: lane.codec.as_ref().map(Codec::save) }
         });
@@ -591,7 +524,7 @@ impl Lanes {
             kinds: self.kinds.iter().map(|kind| kind.name.to_owned()).collect(),
             known: offset,
             lanes: lanes.collect(),
-            pieces: self.pieces.iter().map(|(join, pieces)| (*join, pieces.place.offset)).collect(),
+            pieces: self.pieces.iter().map(|(join, pieces)| (*join, pieces.place.spot())).collect(),
         }
     }
 

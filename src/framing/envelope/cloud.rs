@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Google's LogEntry (Cloud SQL, AlloyDB; each line of a record is an entry of its own), Azure's diagnostic logs, and exports of CloudWatch
-//! Logs. All of them escape what they carry. Sources: <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry>,
+//! Logs and what its subscription filters send. All of them escape what they carry. Sources: <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry>,
 //! <https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-logging>,
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html>
 
@@ -20,7 +20,7 @@ use bumpalo::Bump;
 use serde::Deserialize;
 
 use super::rfc3339::rfc3339;
-use super::text::{Fields, Loose, keep, member, read, utf8};
+use super::text::{Few, Fields, Loose, keep, member, read, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::event::Time;
 use crate::framing::json::Objects;
@@ -29,6 +29,7 @@ pub const GOOGLE: Kind = Kind {
     name: "google-cloud",
     about: "LogEntry of Google Cloud (Cloud SQL, AlloyDB)",
     forgeable: false,
+    arrays: Some(&["entries"]),
     framer: |_| Box::new(Objects::new(&["entries"])),
     open: |_| Box::new(Google),
 };
@@ -38,6 +39,7 @@ pub const PUBSUB: Kind = Kind {
     about: "messages of Google Cloud Pub/Sub, as a push or `gcloud pubsub subscriptions pull` has them",
     // Whoever may publish to the topic can send what he likes.
     forgeable: true,
+    arrays: Some(&["receivedMessages"]),
     framer: |_| Box::new(Objects::new(&["receivedMessages"])),
     open: |_| Box::new(PubSub),
 };
@@ -46,15 +48,17 @@ pub const AZURE: Kind = Kind {
     name: "azure",
     about: "diagnostic logs of Azure Database for PostgreSQL and MySQL",
     forgeable: false,
+    arrays: Some(&["records"]),
     framer: |_| Box::new(Objects::new(&["records"])),
     open: |_| Box::new(Azure),
 };
 
 pub const CLOUDWATCH: Kind = Kind {
     name: "cloudwatch",
-    about: "exports of CloudWatch Logs",
+    about: "exports and subscriptions of CloudWatch Logs",
     forgeable: false,
-    framer: |_| Box::new(Objects::new(&["logEvents", "events"])),
+    arrays: Some(&["events"]),
+    framer: |_| Box::new(Objects::bundles(&["events"])),
     open: |_| Box::new(CloudWatch),
 };
 
@@ -270,19 +274,63 @@ impl<'a> Fields<'a> for LogEvent<'a> {
 impl Envelope for CloudWatch {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
         const OTHER: Opened<'static> = Opened::Reject("not an event of CloudWatch Logs");
-        let Some(event) = read::<LogEvent<'a>>(utf8(record, arena)) else { return OTHER };
+        let text = utf8(record, arena);
+        let Some(event) = read::<LogEvent<'a>>(text) else { return OTHER };
+        if !event.message.is_there()
+            && let Ok(sent) = serde_json::from_str::<Subscription<'a>>(text)
+        {
+            return sent.open(arena);
+        }
         let (Loose::Text(message), Loose::Number(millis)) = (event.message, event.timestamp) else { return OTHER };
         if !event.id.is_there() && !event.event_id.is_there() && !event.ingested.is_there() {
             return OTHER;
         }
         let lane = lane(&[event.stream.name().as_bytes()]);
         let host = event.stream.keep(arena).map(BStr::new);
-        let note = Note { time: millis.checked_mul(1000).map(Time), host, ..Note::default() };
-        let payload = keep(message, arena).trim_end_matches(['\n', '\r']).as_bytes();
-        if payload.is_empty() {
-            return Opened::Skip("an event without text");
-        }
-        Opened::Carried(Carried { payload, lane, part: Part::Lines, note })
+        logged(keep(message, arena), millis, lane, host)
+    }
+}
+
+/// What one event has logged.
+fn logged<'a>(message: &'a str, millis: i64, lane: u64, host: Option<&'a BStr>) -> Opened<'a> {
+    let note = Note { time: millis.checked_mul(1000).map(Time), host, ..Note::default() };
+    let payload = message.trim_end_matches(['\n', '\r']).as_bytes();
+    if payload.is_empty() {
+        return Opened::Skip("an event without text");
+    }
+    Opened::Carried(Carried { payload, lane, part: Part::Lines, note })
+}
+
+/// What a subscription filter sends: events of one stream. Firehose writes one behind the other.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subscription<'a> {
+    #[serde(borrow, default)]
+    owner: Loose<'a>,
+    #[serde(borrow, default)]
+    log_group: Loose<'a>,
+    #[serde(borrow, default)]
+    log_stream: Loose<'a>,
+    #[serde(borrow)]
+    log_events: Few<Sent<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Sent<'a> {
+    #[serde(borrow, default)]
+    message: Loose<'a>,
+    #[serde(borrow, default)]
+    timestamp: Loose<'a>,
+}
+
+impl<'a> Subscription<'a> {
+    fn open(self, arena: &'a Bump) -> Opened<'a> {
+        let lane = lane(&[self.owner.name(), self.log_group.name(), self.log_stream.name()].map(str::as_bytes));
+        let host = self.log_stream.keep(arena).map(BStr::new);
+        Opened::Several(arena.alloc_slice_fill_iter(self.log_events.0.into_iter().map(|event| match (event.message, event.timestamp) {
+            (Loose::Text(message), Loose::Number(millis)) => logged(keep(message, arena), millis, lane, host),
+            _ => Opened::Reject("not an event of CloudWatch Logs"),
+        })))
     }
 }
 

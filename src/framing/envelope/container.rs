@@ -23,6 +23,7 @@ pub const DOCKER: Kind = Kind {
     name: "docker",
     about: "Docker's json-file log driver",
     forgeable: false,
+    arrays: None,
     framer: |_| Box::new(Lines::new()),
     open: |_| Box::new(Docker),
 };
@@ -31,6 +32,7 @@ pub const CRI: Kind = Kind {
     name: "cri",
     about: "container logs of Kubernetes",
     forgeable: false,
+    arrays: None,
     framer: |_| Box::new(Lines::new()),
     open: |_| Box::new(Cri),
 };

@@ -1,4 +1,5 @@
-//! Entries of systemd's journal: the export format (`journalctl -o export`, systemd-journal-upload) and `journalctl -o json`.
+//! Entries of systemd's journal: the export format (`journalctl -o export`, systemd-journal-upload), `journalctl -o json` and `-o verbose`.
+//! What its other forms print, [`super::syslog`] reads.
 //!
 //! ```text
 //! __REALTIME_TIMESTAMP=1795314089200000
@@ -8,11 +9,17 @@
 //! <8 bytes: length, little endian><so many bytes>
 //!
 //! {"__REALTIME_TIMESTAMP":"1795314089200000","_HOSTNAME":"db1","SYSLOG_IDENTIFIER":"postgres","MESSAGE":"..."}
+//!
+//! Sun 2026-11-22 02:21:29.200000 UTC [s=8f...;i=1;b=5e...;m=2a;t=63...;x=7b]
+//!     _HOSTNAME=db1
+//!     MESSAGE=...
 //! ```
 //!
 //! Fields with line breaks or binary data are written with their length, so no message can end an entry. In JSON they are arrays of bytes, and
-//! null where they are too long. Anybody who may log on the host has entries of his own, under any name, so they alert and never revoke; what is
-//! of one unit is never mixed with what is of another. <https://systemd.io/JOURNAL_EXPORT_FORMATS/>
+//! null where they are too long; in the verbose form
+//! lines of a message stand below its first, further to the right than any field. Anybody who may log on the host has entries of his own, under any name, so they alert and never revoke; what is
+//! of one unit is never mixed with what is of another. <https://systemd.io/JOURNAL_EXPORT_FORMATS/>,
+//! <https://github.com/systemd/systemd/blob/main/src/shared/logs-show.c> (`output_verbose`)
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,10 +29,13 @@ use bumpalo::Bump;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::syslog::Pieces;
+use super::syslog::calendar::Calendar;
+use super::syslog::{Pieces, left_out};
 use super::text::{Loose, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::event::Time;
+use crate::framing::indent::{Indent, outdented};
+use crate::framing::joined::Joined;
 use crate::framing::json::Objects;
 use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 
@@ -33,6 +43,7 @@ pub const EXPORT: Kind = Kind {
     name: "journald",
     about: "export format of systemd's journal",
     forgeable: true,
+    arrays: None,
     framer: |_| Box::new(Entries::default()),
     open: |_| Box::new(Export(Pieces::default())),
 };
@@ -41,9 +52,19 @@ pub const JSON: Kind = Kind {
     name: "journald-json",
     about: "systemd's journal as JSON (`journalctl -o json`)",
     forgeable: true,
-    // `-o json-pretty` writes an object over several lines, `-o json-seq` a sign before each.
+    // `-o json-pretty` writes an object over several lines, `-o json-seq` a sign before each, `-o json-sse` a word.
+    arrays: Some(&[]),
     framer: |_| Box::new(Objects::new(&[])),
     open: |_| Box::new(Json(Pieces::default())),
+};
+
+pub const VERBOSE: Kind = Kind {
+    name: "journald-verbose",
+    about: "systemd's journal as text with all fields (`journalctl -o verbose`)",
+    forgeable: true,
+    arrays: None,
+    framer: |_| Box::new(Joined::<Indent>::new()),
+    open: |options| Box::new(Verbose(Calendar::new(options.zone.clone(), None), Pieces::default())),
 };
 
 /// Longest field whose length is believed.
@@ -211,6 +232,22 @@ fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
 }
 
 impl<'a> Entry<'a> {
+    /// Takes a field in.
+    fn set(&mut self, name: &[u8], value: &'a [u8]) {
+        match name {
+            b"__REALTIME_TIMESTAMP" => self.time = number(value).map(Time),
+            b"MESSAGE" => self.message = self.message.or(Some(value)),
+            b"_HOSTNAME" => self.host = value,
+            b"_SYSTEMD_UNIT" => self.unit = value,
+            b"_TRANSPORT" => self.transport = value,
+            b"SYSLOG_IDENTIFIER" => self.identifier = value,
+            b"_COMM" => self.command = value,
+            b"_PID" => self.pid = number(value),
+            b"SYSLOG_PID" => self.pid = self.pid.or(number(value)),
+            _ => {}
+        }
+    }
+
     fn open(self, pieces: &mut Pieces) -> Opened<'a> {
         if self.time.is_none() {
             return Opened::Reject("not an entry of the journal");
@@ -248,21 +285,49 @@ impl Envelope for Export {
                 },
             };
             let (Some(name), Some(value)) = (name, value) else { break };
-            match name {
-                b"__REALTIME_TIMESTAMP" => entry.time = number(value).map(Time),
-                b"MESSAGE" => entry.message = entry.message.or(Some(value)),
-                b"_HOSTNAME" => entry.host = value,
-                b"_SYSTEMD_UNIT" => entry.unit = value,
-                b"_TRANSPORT" => entry.transport = value,
-                b"SYSLOG_IDENTIFIER" => entry.identifier = value,
-                b"_COMM" => entry.command = value,
-                b"_PID" => entry.pid = number(value),
-                b"SYSLOG_PID" => entry.pid = entry.pid.or(number(value)),
-                _ => {}
-            }
+            entry.set(name, value);
             rest = rest.get(used..).unwrap_or_default();
         }
         entry.open(&mut self.0)
+    }
+}
+
+/// What stands before each field of the verbose form.
+const MARGIN: &[u8] = b"    ";
+
+struct Verbose(Calendar, Pieces);
+
+impl Envelope for Verbose {
+    fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        const OTHER: Opened<'static> = Opened::Reject("not an entry of the journal");
+        let (head, mut rest) = record.split_at(memchr::memchr(b'\n', record).unwrap_or(record.len()));
+        if head.starts_with(b"-- ") && head.ends_with(b" --") {
+            return Opened::Skip("a line of the relay itself");
+        }
+        let Some((used, time)) = self.0.stamp(head) else { return OTHER };
+        if !head.get(used..).is_some_and(|cursor| cursor.starts_with(b" [s=") && cursor.ends_with(b"]")) {
+            return OTHER;
+        }
+        let mut entry = Entry { time, ..Entry::default() };
+        // A field begins with the margin and no further blank.
+        while let Some(field) = rest.strip_prefix(b"\n").and_then(|line| line.strip_prefix(MARGIN)) {
+            let within = |line: &[u8]| line.starts_with(b"     ");
+            let mut end = memchr::memchr(b'\n', field).unwrap_or(field.len());
+            while field.get(end + 1..).is_some_and(within) {
+                let line = field.get(end + 1..).unwrap_or_default();
+                end += 1 + memchr::memchr(b'\n', line).unwrap_or(line.len());
+            }
+            let (text, behind) = field.split_at(end);
+            rest = behind;
+            let Some(equals) = memchr::memchr(b'=', text) else { continue };
+            let (name, value) = (text.get(..equals).unwrap_or_default(), text.get(equals + 1..).unwrap_or_default());
+            if name == b"MESSAGE" && left_out(value) {
+                return Opened::Reject("a message that journalctl left out: add --all");
+            }
+            entry.set(name, outdented(value, MARGIN.len() + name.len() + 1, arena).unwrap_or(value));
+        }
+        entry.time = time;
+        entry.open(&mut self.1)
     }
 }
 
@@ -292,6 +357,7 @@ struct JsonEntry<'a> {
 
 impl Envelope for Json {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
+        let record = record.strip_prefix(b"data: ").unwrap_or(record);
         let Ok(found) = serde_json::from_str::<JsonEntry<'a>>(utf8(record, arena)) else {
             return Opened::Reject("not an entry of the journal");
         };
@@ -424,6 +490,7 @@ mod tests {
         let opened = records.into_iter().map(|record| match envelope.open(record, &arena) {
             Opened::Carried(carried) => Ok(String::from_utf8_lossy(carried.payload).into_owned()),
             Opened::Skip(reason) | Opened::Reject(reason) => Err(reason),
+            Opened::Several(_) => Err("several"),
         });
         opened.collect()
     }

@@ -12,9 +12,11 @@ use super::Framer;
 use crate::config::FormatOptions;
 use crate::event::Time;
 
+pub mod bundle;
 pub mod cloud;
 pub mod container;
 pub mod journald;
+pub mod named;
 mod rfc3339;
 pub mod shipper;
 pub mod stamped;
@@ -29,10 +31,13 @@ pub static ENVELOPES: &[Kind] = &[
     syslog::SYSLOG,
     journald::EXPORT,
     journald::JSON,
+    journald::VERBOSE,
     cloud::GOOGLE,
     cloud::PUBSUB,
     cloud::AZURE,
     cloud::CLOUDWATCH,
+    bundle::LOKI,
+    bundle::OTLP,
     shipper::FILEBEAT,
     shipper::VECTOR,
     shipper::ORIGINAL,
@@ -42,6 +47,12 @@ pub static ENVELOPES: &[Kind] = &[
     stamped::FLUENTD,
     stamped::STAMPED,
     stamped::STREAMED,
+    named::COMPOSE,
+    named::KUBECTL,
+    // Before what has a name less.
+    named::STERN_NAMESPACES,
+    named::STERN,
+    named::PODMAN,
 ];
 
 /// The envelope of this name.
@@ -56,6 +67,8 @@ pub struct Kind {
     pub about: &'static str,
     /// Somebody who merely reaches a port or may log anything can put whole envelopes of another's record there.
     pub forgeable: bool,
+    /// Where they are objects: keys of one under which an array holds envelopes. A message of a broker may be such an object, or an array.
+    pub arrays: Option<&'static [&'static str]>,
     /// Finds the envelopes. The sample is the start of the log.
     pub framer: fn(sample: &[u8]) -> Box<dyn Framer>,
     /// What opens them; one for each partition.
@@ -79,13 +92,25 @@ pub trait Envelope: Send {
 }
 
 /// What was in an envelope.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opened<'a> {
     Carried(Carried<'a>),
+    /// Several records, in order, each of which counts by itself.
+    Several(&'a [Opened<'a>]),
     /// It holds nothing, or is none of our business.
     Skip(&'static str),
     /// It is no such envelope. The reason is a short fixed word group.
     Reject(&'static str),
+}
+
+impl<'a> Opened<'a> {
+    /// What was in it, one by one.
+    pub fn parts(&self) -> &[Opened<'a>] {
+        match self {
+            Opened::Several(parts) => parts,
+            one => std::slice::from_ref(one),
+        }
+    }
 }
 
 /// Bytes of a log inside.

@@ -20,9 +20,10 @@ use bumpalo::Bump;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::bundle::Labels;
 use super::rfc3339::rfc3339;
 use super::text::{Fields, Loose, keep, member, read, utf8};
-use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
+use super::{Carried, Envelope, Kind, Note, Opened, Part, lane, lane_within};
 use crate::config::FormatOptions;
 use crate::framing::json::Objects;
 
@@ -30,6 +31,7 @@ pub const FILEBEAT: Kind = Kind {
     name: "filebeat",
     about: "Filebeat and Elastic Agent",
     forgeable: false,
+    arrays: Some(&[]),
     framer: |_| Box::new(Objects::new(&[])),
     open: |_| Box::new(Shipper(|s| s.at.is_there() && (s.agent.is_there() || s.beat.is_there() || matches!(s.log, Loose::Object(_))))),
 };
@@ -38,6 +40,7 @@ pub const VECTOR: Kind = Kind {
     name: "vector",
     about: "Vector",
     forgeable: false,
+    arrays: Some(&[]),
     framer: |_| Box::new(Objects::new(&[])),
     open: |_| Box::new(Shipper(|s| s.source_type.text().is_some() && s.timestamp.is_there())),
 };
@@ -47,6 +50,7 @@ pub const ORIGINAL: Kind = Kind {
     about: "documents of Elastic's pipelines that keep the log's text in `event.original`, and what tests of pipelines begin with",
     // Whoever writes documents into the index can write these.
     forgeable: true,
+    arrays: Some(&["events"]),
     framer: |_| Box::new(Objects::new(&["events"])),
     open: |_| Box::new(Originals),
 };
@@ -55,6 +59,7 @@ pub const INDEXED: Kind = Kind {
     name: "search-index",
     about: "documents out of Elasticsearch or OpenSearch (`_index`, `_source`)",
     forgeable: true,
+    arrays: Some(&["hits/hits"]),
     framer: |_| Box::new(Objects::new(&["hits/hits"])),
     open: |_| Box::new(Indexed),
 };
@@ -63,6 +68,7 @@ pub const RELAY: Kind = Kind {
     name: "relay",
     about: "JSON with the text under `message`, `log` or another usual name: Fluent Bit, Fluentd, GELF, Loki, Splunk, Wazuh and others",
     forgeable: true,
+    arrays: Some(&[]),
     framer: |_| Box::new(Objects::new(&[])),
     // An object that has a statement of its own is the record, whatever its message says.
     open: |_| Box::new(Shipper(|s| !s.statement.is_there() && !s.query.is_there() && !s.sql.is_there())),
@@ -72,6 +78,7 @@ pub const MAPPED: Kind = Kind {
     name: "mapped",
     about: "JSON with the text where the source's `envelope` says",
     forgeable: true,
+    arrays: Some(&[]),
     framer: |_| Box::new(Objects::new(&[])),
     open: |options| Box::new(Mapped::new(options)),
 };
@@ -113,9 +120,38 @@ struct Shipped<'a> {
     labels: Loose<'a>,
     event: Loose<'a>,
     sourcetype: Loose<'a>,
+    /// Stern's.
+    namespace: Loose<'a>,
+    pod_name: Loose<'a>,
+    stern_container: Loose<'a>,
 }
 
 impl<'a> Shipped<'a> {
+    /// The lane within this one where more tells logs apart: the container in a pod, the labels of Loki.
+    fn lane_within(&self, lane: u64, whole: &str) -> u64 {
+        let within = |object: &str, keys: [&str; 2]| -> Option<[&[u8]; 2]> {
+            let object = member(whole.as_bytes(), object)?;
+            Some(keys.map(|key| member(object, key).unwrap_or_default()))
+        };
+        if let Some([namespace, container]) =
+            self.kubernetes.is_there().then(|| within("kubernetes", ["namespace_name", "container_name"])).flatten()
+            && !(namespace.is_empty() && container.is_empty())
+        {
+            return lane_within(lane, &[namespace, container]);
+        }
+        if self.pod_name.is_there() {
+            return lane_within(lane, &[self.namespace.name(), self.pod_name.name(), self.stern_container.name()].map(str::as_bytes));
+        }
+        if self.labels.is_there()
+            && self.line.is_there()
+            && let Some(labels) = member(whole.as_bytes(), "labels")
+            && let Ok(labels) = serde_json::from_slice::<Labels<'_>>(labels)
+        {
+            return lane_within(lane, &[&labels.lane().to_le_bytes()]);
+        }
+        lane
+    }
+
     /// The text under the first of the usual names that has one.
     fn text(self) -> Option<Cow<'a, str>> {
         let loki = if self.labels.is_there() { self.line } else { Loose::Nothing };
@@ -164,6 +200,9 @@ impl<'a> Fields<'a> for Shipped<'a> {
             "labels" => (29, &mut self.labels),
             "event" => (30, &mut self.event),
             "sourcetype" => (31, &mut self.sourcetype),
+            "namespace" => (32, &mut self.namespace),
+            "podName" => (33, &mut self.pod_name),
+            "containerName" => (34, &mut self.stern_container),
             _ => return None,
         })
     }
@@ -174,7 +213,8 @@ struct Shipper(fn(&Shipped<'_>) -> bool);
 impl Envelope for Shipper {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
         const OTHER: Opened<'static> = Opened::Reject("not of this log shipper");
-        let Some(shipped) = read::<Shipped<'a>>(utf8(record, arena)) else { return OTHER };
+        let whole = utf8(record, arena);
+        let Some(shipped) = read::<Shipped<'a>>(whole) else { return OTHER };
         if !(self.0)(&shipped) {
             return OTHER;
         }
@@ -193,7 +233,7 @@ impl Envelope for Shipper {
             shipped.container.name(),
             shipped.container_name.name(),
         ];
-        let lane = lane(&of.map(str::as_bytes));
+        let lane = shipped.lane_within(lane(&of.map(str::as_bytes)), whole);
         let time = [&shipped.at, &shipped.timestamp, &shipped.time].into_iter().find_map(|time| rfc3339(time.text()?.as_bytes()));
         let host = match (shipped.host.name(), shipped.hostname.name()) {
             ("", host) | (host, _) => Some(host).filter(|host| !host.is_empty()).map(|host| BStr::new(arena.alloc_str(host))),
@@ -203,7 +243,7 @@ impl Envelope for Shipper {
         let object = shipped.json.is_there() && shipped.at.is_there();
         let Some(text) = shipped.text() else {
             // Filebeat has read an object already.
-            return match member(utf8(record, arena).as_bytes(), "json").filter(|json| object && json.starts_with(b"{")) {
+            return match member(whole.as_bytes(), "json").filter(|json| object && json.starts_with(b"{")) {
                 Some(payload) => Opened::Carried(Carried { payload, lane, part: Part::Record, note }),
                 None => OTHER,
             };
@@ -341,6 +381,35 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_logs_apart() {
+        let arena = Bump::new();
+        let lane = |record: &str| match (RELAY.open)(&FormatOptions::default()).open(arena.alloc_str(record).as_bytes(), &arena) {
+            Opened::Carried(found) => found.lane,
+            other => panic!("{record}: {other:?}"),
+        };
+        for [one, same, other] in [
+            [
+                r#"{"log":"a","kubernetes":{"pod_name":"p","namespace_name":"n","container_name":"c"}}"#,
+                r#"{"kubernetes":{"container_name":"c","namespace_name":"n","pod_name":"p"},"log":"b"}"#,
+                r#"{"log":"a","kubernetes":{"pod_name":"p","namespace_name":"n","container_name":"d"}}"#,
+            ],
+            [
+                r#"{"message":"a","namespace":"n","podName":"p","containerName":"c"}"#,
+                r#"{"message":"b","namespace":"n","podName":"p","containerName":"c"}"#,
+                r#"{"message":"a","namespace":"n","podName":"p","containerName":"d"}"#,
+            ],
+            [
+                r#"{"labels":{"job":"x","level":"info"},"line":"a","timestamp":"2026-11-22T02:21:29Z"}"#,
+                r#"{"labels":{"level":"error","job":"x"},"line":"b","timestamp":"2026-11-22T02:21:29Z"}"#,
+                r#"{"labels":{"job":"y","level":"info"},"line":"a","timestamp":"2026-11-22T02:21:29Z"}"#,
+            ],
+        ] {
+            assert_eq!(lane(one), lane(same), "{one}");
+            assert_ne!(lane(one), lane(other), "{one}");
+        }
+    }
+
+    #[test]
     fn shippers() {
         let filebeat =
             r#"{"@timestamp":"2026-11-22T02:21:29Z","message":"a \"b\"","log":{"file":{"path":"/x"},"offset":7},"host":{"name":"h"}}"#;
@@ -359,6 +428,7 @@ mod tests {
         check(&RELAY, r#"{"log":""}"#, None);
         check(&RELAY, r#"{"version":"1.1","host":"h","short_message":"a","full_message":"a b","level":6}"#, Some("a b"));
         check(&RELAY, r#"{"labels":{"job":"x"},"line":"a","timestamp":"2026-11-22T02:21:29Z"}"#, Some("a"));
+        check(&RELAY, r#"{"message":"a","nodeName":"n","namespace":"d","podName":"db-0","containerName":"postgres"}"#, Some("a"));
         check(&RELAY, r#"{"line":"a"}"#, None);
         check(&RELAY, r#"{"time":1795314089.2,"host":"h","sourcetype":"x","event":"a"}"#, Some("a"));
         check(&RELAY, r#"{"event":"a"}"#, None);

@@ -25,6 +25,7 @@ pub const FLUENTD: Kind = Kind {
     name: "fluentd",
     about: "files of Fluentd: time, tag and a JSON object",
     forgeable: true,
+    arrays: None,
     framer: |_| Box::new(Lines::new()),
     open: |_| Box::new(Fluentd),
 };
@@ -33,6 +34,7 @@ pub const STAMPED: Kind = Kind {
     name: "stamped",
     about: "lines with a time before them: `docker logs -t`, `kubectl logs --timestamps`, exports of CloudWatch Logs",
     forgeable: true,
+    arrays: None,
     framer: |_| Box::new(Stamped::new(begins)),
     open: |_| Box::new(Line { stream: false }),
 };
@@ -41,6 +43,7 @@ pub const STREAMED: Kind = Kind {
     name: "aws-logs-tail",
     about: "lines with a time and the name of a stream before them: `aws logs tail`",
     forgeable: true,
+    arrays: None,
     framer: |_| Box::new(Stamped::new(begins)),
     open: |_| Box::new(Line { stream: true }),
 };

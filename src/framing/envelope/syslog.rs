@@ -1,4 +1,4 @@
-//! Syslog, as it travels and as rsyslog and syslog-ng write it to files: see [`header()`].
+//! Syslog, as it travels, as rsyslog and syslog-ng write it to files, and as `journalctl` prints entries of the journal: see [`header()`].
 //!
 //! PostgreSQL cuts what it sends at line ends and after 900 bytes, and numbers the pieces (`[SEQ-PIECE] `, or `[PIECE] ` without
 //! `syslog_sequence_numbers`); they are joined here by host, program and process. rsyslog writes control characters as `#ooo`, which is
@@ -13,6 +13,7 @@ use bumpalo::Bump;
 use super::{Carried, Envelope, Kind, Opened, Part, lane, lane_within};
 use crate::config::FormatOptions;
 use crate::event::Time;
+use crate::framing::indent::printed;
 use crate::framing::octets::Messages;
 use crate::framing::seek::Seek;
 
@@ -20,13 +21,14 @@ pub mod calendar;
 pub mod header;
 
 use calendar::Calendar;
-use header::header;
+use header::{Header, header};
 
 pub const SYSLOG: Kind = Kind {
     name: "syslog",
-    about: "syslog (RFC 5424, RFC 3164, files of rsyslog and syslog-ng, Heroku)",
+    about: "syslog (RFC 5424, RFC 3164, files of rsyslog and syslog-ng, what `journalctl` prints, Heroku)",
     forgeable: true,
-    framer: |_| Box::new(Messages::new()),
+    arrays: None,
+    framer: |_| Box::new(Messages::in_file()),
     open: |options| Box::new(Syslog::new(options)),
 };
 
@@ -111,6 +113,14 @@ impl Envelope for Syslog {
         let lane = lane(&[host, program, kind]);
         let process = found.note.pid.unwrap_or(0).to_le_bytes();
         let join = lane_within(lane, &[&process]);
+        // The lines of a message stand below one another.
+        let width = record.len() - found.payload.len();
+        let in_file = record.first() != Some(&b'<');
+        let payload = if in_file { printed(found.payload, width, arena) } else { None }.unwrap_or(found.payload);
+        if in_file && left_out(payload) {
+            return Opened::Reject("a message that journalctl left out: add --all");
+        }
+        let found = Header { payload, ..found };
         let piece = piece(found.payload, program);
         let text = unescape(found.payload, piece.is_none(), arena);
         // What says that an object follows (the common event expression of rsyslog and syslog-ng).
@@ -131,9 +141,16 @@ impl Envelope for Syslog {
     }
 }
 
-/// What journalctl writes above and between the entries (`-- Boot 5e2f... --`), and syslogd for messages that repeat.
+/// What `journalctl` writes for a message that it takes for no text (`[1.2K blob data]`).
+pub(super) fn left_out(text: &[u8]) -> bool {
+    text.len() < 32 && text.first() == Some(&b'[') && text.get(1).is_some_and(u8::is_ascii_digit) && text.ends_with(b" blob data]")
+}
+
+/// What journalctl writes above, between and below the entries (`-- Boot 5e2f... --`, catalogs), and syslogd for messages that repeat.
 fn idle(line: &[u8]) -> bool {
-    line.starts_with(b"-- ") && line.ends_with(b" --") || line.ends_with(b" times") && line.holds(" last message repeated ")
+    line.starts_with("░░".as_bytes())
+        || line.starts_with(b"-- ") && line.ends_with(b" --")
+        || line.ends_with(b" times") && line.holds(" last message repeated ")
 }
 
 /// PostgreSQL's numbers.

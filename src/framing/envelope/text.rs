@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use bumpalo::Bump;
 use serde::Deserialize;
@@ -132,13 +133,53 @@ impl<'de> Visitor<'de> for LooseVisitor {
     }
 }
 
+/// The elements of an array of at most [`FEW`]: whoever writes envelopes chooses how many there are, and each takes more room here than there.
+#[derive(Debug)]
+pub struct Few<T>(pub Vec<T>);
+
+/// Records that one envelope may hold. What relays send at once is below it by far.
+pub const FEW: usize = 1 << 16;
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Few(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(FewVisitor(PhantomData))
+    }
+}
+
+struct FewVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FewVisitor<T> {
+    type Value = Few<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array that is not too long")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        let mut all = Vec::new();
+        while let Some(one) = seq.next_element()? {
+            if all.len() == FEW {
+                return Err(S::Error::custom("an array that is too long"));
+            }
+            all.push(one);
+        }
+        Ok(Few(all))
+    }
+}
+
 /// A key, borrowed where it has no escapes.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// An object of which only some fields matter.
 pub trait Fields<'a>: Default {
-    /// The field under this key, and its number below 32.
+    /// The field under this key, and its number below 64.
     fn field(&mut self, key: &str) -> Option<(u32, &mut Loose<'a>)>;
 }
 
@@ -161,7 +202,7 @@ impl<'de, F: Fields<'de>> Visitor<'de> for Filled<'_, F> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        let mut seen = 0u32;
+        let mut seen = 0u64;
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
             match self.0.field(&key) {
                 Some((number, _)) if seen >> number & 1 == 1 => return Err(M::Error::custom("a field stands twice")),

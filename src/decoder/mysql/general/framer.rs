@@ -156,9 +156,18 @@ impl Framer {
                 // Outside quotes this is no SQL, hence the server's; it may be another one than before.
                 self.iso = None;
             }
-            return self.record(buf, first, None);
+            let open = self.open;
+            let framed = self.record(buf, first, None);
+            self.open |= open;
+            return framed;
         }
-        let Some(head) = header::parse(line) else { return self.statement(buf, first, false, more) };
+        let Some(head) = header::parse(line) else {
+            // It may be the text of the record before as well as what follows.
+            let open = self.open;
+            let framed = self.statement(buf, first, false, more);
+            self.open |= open;
+            return framed;
+        };
         self.iso.get_or_insert(head.iso);
         if self.scan.at == 0
             && let Some(time) = head.stamp.and_then(|stamp| stamp::read(stamp, &mut self.stamps))

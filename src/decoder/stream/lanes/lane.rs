@@ -15,12 +15,24 @@ use crate::framing::{Framed, Framer, MAX_RECORD, More};
 /// Used bytes at the start of a lane's buffer that are worth dropping.
 const WORTH: usize = 4 << 10;
 
-/// Where an envelope stands in the partition: offset and the offset behind it.
+/// Where a record from an envelope stands in the partition: the offset of the envelope, its number among the records in that, and the offset behind
+/// the envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) offset: u64,
+    pub(super) number: u32,
     pub(super) end: u64,
 }
+
+impl Place {
+    /// What tells it apart from others of its lane; these grow.
+    pub(super) fn spot(self) -> Spot {
+        (self.offset, self.number)
+    }
+}
+
+/// An envelope's offset, and the number of a record in it.
+pub(super) type Spot = (u64, u32);
 
 /// A payload that a lane holds back.
 #[derive(Debug)]
@@ -85,8 +97,8 @@ pub(super) struct Lane {
     /// Where the first payload that is held begins in `buf`.
     pub(super) first: usize,
     pub(super) names: Arc<Names>,
-    /// Envelopes before this offset are known already.
-    pub(super) from: u64,
+    /// What stands before this is known already.
+    pub(super) from: Spot,
     /// Bytes of the payload at `from` to pass over.
     pub(super) skip: usize,
     pub(super) turn: u64,
@@ -146,7 +158,7 @@ impl Lane {
             let first = self.held.front().filter(|held| held.end > begin).or_else(|| self.held.iter().find(|held| held.end > begin));
             let last = self.held.iter().find(|held| held.end >= self.used).or(self.held.back());
             if let (Some(first), Some(last)) = (first, last) {
-                let place = Place { offset: first.place.offset, end: last.place.end };
+                let place = Place { end: last.place.end, ..first.place };
                 match frame {
                     Some(frame) => {
                         let record = rest.get(frame.skip..frame.skip + frame.len).unwrap_or_default();

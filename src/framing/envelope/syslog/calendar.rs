@@ -1,4 +1,4 @@
-//! Time stamps of syslog: RFC 3339, or the traditional form, which has neither year nor zone.
+//! Time stamps of syslog: RFC 3339, or the traditional form, which has neither year nor zone; and those of `journalctl`.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
@@ -42,7 +42,9 @@ impl Calendar {
     /// A time stamp at the start of `text`: the bytes that it takes, and what it means, if the year can be known.
     pub fn stamp(&mut self, text: &[u8]) -> Option<(usize, Option<Time>)> {
         match text.first()? {
-            b'0'..=b'9' => self.iso(text).map(|(used, time)| (used, Some(time))),
+            b'0'..=b'9' => self.iso(text).or_else(|| unix(text)).map(|(used, time)| (used, Some(time))),
+            b'[' => monotonic(text).map(|used| (used, None)),
+            _ if text.get(8) == Some(&b'-') => self.full(text).map(|(used, time)| (used, Some(time))),
             _ => self.traditional(text),
         }
     }
@@ -55,6 +57,24 @@ impl Calendar {
             return Some((used, time));
         }
         let naive = std::str::from_utf8(word).ok()?.parse::<DateTime>().ok()?;
+        Some((used, Time(self.local(naive)?)))
+    }
+
+    /// `Sun 2026-11-22 02:21:28[.123456] UTC`.
+    fn full(&mut self, text: &[u8]) -> Option<(usize, Time)> {
+        const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+        let mut words = text.splitn(5, |b| *b == b' ');
+        let (day, date, clock, zone) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        if !DAYS.iter().any(|name| *name == day) || zone.is_empty() || zone.len() > 8 {
+            return None;
+        }
+        let used = day.len() + date.len() + clock.len() + zone.len() + 3;
+        let stamp = [date, b"T", clock, b"Z"].concat();
+        let utc = rfc3339(&stamp)?;
+        if zone == b"UTC" || self.zone.is_none() {
+            return Some((used, utc));
+        }
+        let naive = std::str::from_utf8(stamp.strip_suffix(b"Z")?).ok()?.parse::<DateTime>().ok()?;
         Some((used, Time(self.local(naive)?)))
     }
 
@@ -113,6 +133,27 @@ impl Calendar {
     }
 }
 
+/// `1795314088.123456`.
+fn unix(text: &[u8]) -> Option<(usize, Time)> {
+    let (stamp, _) = text.split_first_chunk::<17>()?;
+    let whole = stamp.iter().enumerate().all(|(at, b)| if at == 10 { *b == b'.' } else { b.is_ascii_digit() });
+    if !whole || text.get(17) != Some(&b' ') {
+        return None;
+    }
+    let digits = stamp.iter().filter(|b| **b != b'.');
+    Some((17, Time(digits.fold(0, |sum, b| sum * 10 + i64::from(b - b'0')))))
+}
+
+/// `[ 1234.567890]`, `[ 1234.567890 <    0.000012 >]`: seconds since the system started, of which nobody knows when it was. Its bytes.
+fn monotonic(text: &[u8]) -> Option<usize> {
+    let end = text.iter().take(64).position(|b| *b == b']')?;
+    let inside = text.get(1..end)?;
+    let point = inside.iter().position(|b| *b == b'.')?;
+    let micros = inside.get(point + 1..)?.iter().take_while(|b| b.is_ascii_digit()).count();
+    let others = |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'.' | b'<' | b'>' | b'*');
+    (micros == 6 && inside.iter().all(others)).then_some(end + 1)
+}
+
 fn digit(b: u8) -> Option<i8> {
     b.is_ascii_digit().then(|| i8::try_from(b - b'0').unwrap_or(0))
 }
@@ -168,6 +209,10 @@ mod tests {
         check(None, "2026-11-22T02:21:28+0100 db1", Some("2026-11-22T01:21:28Z"));
         check(None, "2026-11-22T02:21:28 db1", Some("2026-11-22T02:21:28Z"));
         check(None, "Nov 22 02:21:28 db1", None);
+        check(None, "Sun 2026-11-22 02:21:28 UTC db1", Some("2026-11-22T02:21:28Z"));
+        check(None, "Sun 2026-11-22 02:21:28.123456 UTC [s=1", Some("2026-11-22T02:21:28.123456Z"));
+        check(None, "1795314088.123456 db1", Some("2026-11-22T02:21:28.123456Z"));
+        check(None, "[ 1234.567890] db1", None);
         for bad in
             ["Nov 32 02:21:28", "Nov 22 24:21:28", "nov 22 02:21:28", "Nov 22 02:21", "2026-11-22 02:21:28", "2026", "", "Nov 31 02:21:28"]
         {
@@ -191,6 +236,8 @@ mod tests {
     fn a_configured_zone() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let mut calendar = Calendar::new(Some(zone), Some(Time(1_795_773_600_000_000)));
-        assert_eq!(calendar.stamp(b"Nov 22 02:21:28 x").unwrap().1.unwrap().to_string(), "2026-11-22T01:21:28Z");
+        for stamp in ["Nov 22 02:21:28 x", "Sun 2026-11-22 02:21:28 CET x", "Sun 2026-11-22 01:21:28 UTC x"] {
+            assert_eq!(calendar.stamp(stamp.as_bytes()).unwrap().1.unwrap().to_string(), "2026-11-22T01:21:28Z");
+        }
     }
 }

@@ -6,9 +6,13 @@
 //! Nov 22 02:21:28 db1 postgres[77]: text                                                as written to files
 //! 2026-11-22T02:21:28.123456+01:00 db1 postgres[77]: text                               the same with a better time
 //! 2026-11-22T02:21:28+00:00 app[postgres.77]: text                                      Heroku
+//! Sun 2026-11-22 02:21:28 UTC db1 postgresql.service[77]: text                          journalctl -o with-unit, and short-full with the program's name
+//! 1795314088.123456 db1 postgres[77]: text                                              journalctl -o short-unix
+//! [ 1234.567890] db1 postgres[77]: text                                                 journalctl -o short-monotonic: no date, so the text needs its own
 //! ```
 //!
-//! <https://datatracker.ietf.org/doc/html/rfc5424>, <https://datatracker.ietf.org/doc/html/rfc3164>
+//! <https://datatracker.ietf.org/doc/html/rfc5424>, <https://datatracker.ietf.org/doc/html/rfc3164>,
+//! <https://github.com/systemd/systemd/blob/main/src/shared/logs-show.c> (`output_short`)
 
 use bstr::BStr;
 
@@ -24,8 +28,8 @@ pub struct Header<'a> {
     pub payload: &'a [u8],
 }
 
-/// Longest program name, and longest process name.
-const TAG: usize = 64;
+/// Longest program name (journalctl writes units), and longest process name.
+const TAG: usize = 128;
 
 /// Takes a message apart; `None` if it is none.
 pub fn header<'a>(message: &'a [u8], calendar: &mut Calendar) -> Option<Header<'a>> {
@@ -299,7 +303,16 @@ mod tests {
         check("<13>Nov 22 02:21:28 db1 app[77]:{\"a\":1}", Some((time, Some("db1"), Some("app"), Some("77"), "{\"a\":1}")));
         check("Nov 22 02:21:28 db1 postgres[77]: ", Some((time, Some("db1"), Some("postgres"), Some("77"), "")));
         check("Nov 22 02:21:28 db1 postgres[77]:", Some((time, Some("db1"), Some("postgres"), Some("77"), "")));
+        let full = "Sun 2026-11-22 02:21:28 UTC db1 postgresql@15-main.service[77]: a";
+        check(full, Some((time, Some("db1"), Some("postgresql@15-main.service"), Some("77"), "a")));
+        check("1795314088.000000 db1 postgres[77]: a", Some((time, Some("db1"), Some("postgres"), Some("77"), "a")));
+        check("[ 1234.567890] db1 postgres[77]: a", Some((None, Some("db1"), Some("postgres"), Some("77"), "a")));
+        check("[ 1234.567890 <    0.000012 >] db1 postgres[77]: a", Some((None, Some("db1"), Some("postgres"), Some("77"), "a")));
         for bad in [
+            "1795314088.123456 [0 127.0.0.1:6379] \"GET\" \"a\"",
+            "1795314088.123456 [0 lua] \"GET\" \"a: b\"",
+            "[77] db1 postgres[77]: a",
+            "Sun 2026-11-22 02:21:28 UTC",
             "",
             "<",
             "<999>x",
