@@ -262,7 +262,9 @@ fn columns<'a>(time: &'a [u8], body: &'a [u8], user_end: usize) -> Option<Row<'a
             let open = rest.seek(b",'")?;
             let close = near_end(b'\'', rest)?;
             let end = rest.get(close + 1..)?;
-            let code = without_connection_type(end).or(end.strip_suffix(b",")).unwrap_or(end).strip_prefix(b",")?;
+            // RDS for MySQL has two columns more, which are empty here.
+            let more = without_connection_type(end).or(end.strip_suffix(b",,")).or(end.strip_suffix(b","));
+            let code = more.unwrap_or(end).strip_prefix(b",")?;
             number(code)?;
             // `''` is an empty statement; a single quote is a torn row.
             Some(row(rest.get(..open)?, rest.get(open + 2..close)?, code))
@@ -306,6 +308,7 @@ mod tests {
         check("1795314088123456,vm,u,10.0.0.1,3,7,QUERY,app,'select 1',0", "u", "10.0.0.1", Op::Query, "select 1", "0");
         check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,SSL/TLS", "u", "h", Op::Query, "select 1", "0");
         check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,", "u", "h", Op::Query, "select 1", "0");
+        check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,,", "u", "h", Op::Query, "select 1", "0");
         check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'',1065", "u", "h", Op::Query, "", "1065");
         check("20261122 02:21:28,vm,u,h,3,7,READ,app,customers,", "u", "h", Op::Read, "customers", "");
         check("20261122 02:21:28,vm,u,h,3,7,READ,app,a,b,", "u", "h", Op::Read, "a,b", "");
