@@ -21,6 +21,9 @@ const STOPPED: usize = 16;
 /// Longest start of a line that is taken for a prefix.
 const LONGEST: usize = 512;
 
+/// What the server writes for a name that it does not know yet.
+const UNKNOWN: &[u8] = b"[unknown]";
+
 /// A line: what stands before its severity, and its message.
 struct Line<'a> {
     whole: &'a [u8],
@@ -76,7 +79,7 @@ pub(super) fn learn(lines: &[&[u8]]) -> Option<(Prefix, usize)> {
         if prefix.full.iter().filter(|piece| matches!(piece, Piece::Field(..))).count() == 0 {
             continue;
         }
-        let prefix = stopping(prefix, &lines);
+        let prefix = stopping(numbered(prefix, &lines), &lines);
         let good = lines.iter().filter(|line| prefix.find(line.whole, 0).is_some_and(|found| found.at <= line.head.len())).count();
         // Of two that fit as well, the one whose names the server has told.
         if best.as_ref().is_none_or(|(_, most, told)| good * 100 > most * 103 || (good * 100 >= most * 97 && names.tell() && !told)) {
@@ -84,6 +87,17 @@ pub(super) fn learn(lines: &[&[u8]]) -> Option<(Prefix, usize)> {
         }
     }
     best.map(|(prefix, good, _)| (prefix, good))
+}
+
+/// The same prefix with `%l` in place of `%p` where a session's first lines say that it counts them, and the next number the process.
+fn numbered(prefix: Prefix, lines: &[Line<'_>]) -> Prefix {
+    let mut first = lines.iter().filter(|line| line.message.starts_with(b"connection received: "));
+    let pid = |line: &Line<'_>| prefix.find(line.whole, 0).and_then(|found| found.fields.pid);
+    let counts = first.next().is_some_and(|line| pid(line) == Some(1)) && first.all(|line| pid(line) == Some(1));
+    match prefix.text.split_once("%p") {
+        Some((before, after)) if counts && after.contains("%x") => Prefix::compile(&format!("{before}%l{}", after.replacen("%x", "%p", 1))),
+        _ => prefix,
+    }
 }
 
 /// A line with a severity in it.
@@ -177,6 +191,8 @@ fn parts<'a>(head: &'a [u8], names: Names<'a>, lines: &[Line<'_>]) -> Vec<Part<'
         } else if let Some((letter, end)) = value.filter(|(_, end)| *end >= at) {
             // Also where it is empty: the next lines may fill it.
             (Part::Field(letter), end - at)
+        } else if begins && rest.starts_with(UNKNOWN) {
+            (Part::Word(UNKNOWN), UNKNOWN.len())
         } else if let Some(name) = rest.get(..rest.iter().take_while(|b| is_name(**b)).count()).filter(|name| begins && !name.is_empty()) {
             let sign = sign_len(rest.get(name.len()..).unwrap_or_default());
             let whole = rest.get(..name.len() + sign).unwrap_or_default();
@@ -206,10 +222,10 @@ fn parts<'a>(head: &'a [u8], names: Names<'a>, lines: &[Line<'_>]) -> Vec<Part<'
     parts
 }
 
-/// Length of what stands between a label and its value: `=`, `:`, `="` or ` = "`.
+/// Length of what stands between a label and its value: `=`, `:`, `="`, `:(` or ` = "`.
 fn sign_len(text: &[u8]) -> usize {
     let blanks = |from: usize| text.get(from..).unwrap_or_default().iter().take_while(|b| **b == b' ').count();
-    let quote = |from: usize| from + usize::from(text.get(from) == Some(&b'"'));
+    let quote = |from: usize| from + usize::from(matches!(text.get(from), Some(b'"' | b'(' | b'<' | b'{')));
     let before = blanks(0);
     match text.get(before) {
         Some(b'=') => quote(before + 1 + if before > 0 { blanks(before + 1) } else { 0 }),
@@ -240,7 +256,7 @@ fn form(text: &[u8]) -> Option<(u8, usize)> {
     {
         return Some((b'c', len));
     }
-    if text.starts_with(b"[unknown]") {
+    if text.starts_with(UNKNOWN) {
         return None;
     }
     if let Some(len) = fixed(Form::Remote, text) {
@@ -262,8 +278,8 @@ fn form(text: &[u8]) -> Option<(u8, usize)> {
 
 /// Length of a labelled value.
 fn value_len(letter: u8, rest: &[u8], quoted: bool, lines: &[Line<'_>]) -> usize {
-    if rest.starts_with(b"[unknown]") {
-        return 9;
+    if rest.starts_with(UNKNOWN) {
+        return UNKNOWN.len();
     }
     if quoted {
         return memchr::memchr(b'"', rest).unwrap_or(rest.len());

@@ -65,12 +65,53 @@ fn another_prefix_is_learned() {
     };
     for (sample, want) in [
         (lines("2026-11-22 02:05:17 UTC [7]: user=NAME db=d host=10.0.0.1 ", &["a", "b"]), "%t [%p]: user=%u db=%d host=%h "),
+        (lines("2026-11-22 02:05:17.355 UTC 6b024ddd.7 u:(NAME) d:(shop) ", &["a", "b"]), "%t %c u:(%u) d:(%d) "),
         // What a known prefix takes for the database is more than that.
         (lines("2026-11-22 02:05:17.355 UTC [7] NAME] 10.0.0.1(5) ", &["a@d [psql", "b@d [etl 2"]), "%t [%p] %u@%d [%a] %r "),
         // One hostile name among many teaches nothing.
         (lines("2026-11-22 02:05:17.355 UTC [7] NAME@d ", &["a", "b", "x client=10.0.0.1"]), "%m [%p] %q%u@%d "),
     ] {
         assert_eq!(Prefix::detect(sample.as_bytes()).0.text, want, "{sample}");
+    }
+}
+
+/// What a session's first lines tell: names that are not known yet, and which number counts its lines.
+#[test]
+fn first_lines_of_a_session() {
+    let lines = |heads: [&str; 5]| -> String {
+        let messages = [
+            "checkpoint starting: time",
+            "connection received: host=10.1.0.7 port=5",
+            "connection authorized: user=web database=shop application_name=psql",
+            "statement: SELECT 1",
+            "disconnection: session time: 0:00:03.000 user=web database=shop host=10.1.0.7 port=5",
+        ];
+        let line = |(head, message)| format!("2026-11-22 02:05:17.355 UTC {head}LOG:  {message}\n");
+        std::iter::zip(heads, messages).map(line).collect()
+    };
+    for (heads, want) in [
+        (
+            [
+                "[7] []    ",
+                "[8] [[unknown]] [unknown] [unknown] 10.1.0.7 ",
+                "[8] [[unknown]] web shop 10.1.0.7 ",
+                "[8] [psql] web shop 10.1.0.7 ",
+                "[8] [psql] web shop 10.1.0.7 ",
+            ],
+            "%t [%p] [%a] %u %d %h ",
+        ),
+        (
+            [
+                "- 3 - 70 -  - @ ",
+                "- 1 - 812 - 10.1.0.7 - [unknown]@[unknown] ",
+                "- 2 - 812 - 10.1.0.7 - web@shop ",
+                "- 3 - 812 - 10.1.0.7 - web@shop ",
+                "- 4 - 812 - 10.1.0.7 - web@shop ",
+            ],
+            "%t - %l - %p - %h - %u@%d ",
+        ),
+    ] {
+        assert_eq!(Prefix::detect(lines(heads).as_bytes()).0.text, want);
     }
 }
 
