@@ -1,5 +1,6 @@
 //! `tokenwatch decode`: one record in, every stage's result out.
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -48,6 +49,9 @@ struct Printer<'a> {
     rulebook: &'a Rulebook,
     json: bool,
     rejected: u64,
+    /// Records that none of the output shows, by reason, and whether it shows any.
+    skipped: BTreeMap<&'static str, u64>,
+    shown: bool,
     failed: Option<Failure>,
     /// The stream's reason for its choice of decoder, once it is known.
     because: String,
@@ -72,6 +76,8 @@ pub fn run(command: Decode) -> Result<(), Failure> {
             rulebook: &rulebook,
             json: command.json,
             rejected: 0,
+            skipped: BTreeMap::new(),
+            shown: false,
             failed: None,
             because: String::new(),
         };
@@ -88,7 +94,7 @@ pub fn run(command: Decode) -> Result<(), Failure> {
         if let Some((format, because)) = stream.format().filter(|_| !command.json) {
             printer.because = format!("{}: read as {}: {because}", path.display(), format.name);
         }
-        let Printer { mut out, failed, because, rejected: here, .. } = printer;
+        let Printer { mut out, failed, because, rejected: here, skipped, shown, .. } = printer;
         rejected += here;
         out.flush().map_err(|error| format!("cannot write the output: {error}"))?;
         if let Some(failed) = failed {
@@ -96,6 +102,10 @@ pub fn run(command: Decode) -> Result<(), Failure> {
         }
         if !because.is_empty() {
             eprintln!("{because}");
+        }
+        // A log of which nothing is shown would leave people without an answer.
+        for (reason, records) in skipped.iter().filter(|_| !shown) {
+            eprintln!("{}: {} skipped: {reason}", path.display(), count(*records, "record"));
         }
         ended?;
     }
@@ -162,8 +172,12 @@ impl Printer<'_> {
             return;
         }
         let at = At { partition: self.partition.clone(), offset: item.offset, len: item.len };
+        self.shown |= !matches!(item.decoded, Decoded::Skip(_));
         let result = match &item.decoded {
-            Decoded::Skip(_) => Ok(()),
+            Decoded::Skip(reason) => {
+                *self.skipped.entry(reason).or_default() += 1;
+                Ok(())
+            }
             Decoded::Reject(reason) => {
                 self.rejected += 1;
                 let shown = if self.json { rejected(reason, &at).to_string() } else { explain_reject(item, reason, &at) };
