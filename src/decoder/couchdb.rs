@@ -3,12 +3,17 @@
 //! ```text
 //! [notice] 2026-11-22T02:21:28.484001Z couchdb@10.0.0.5 <0.17607.12> e1fed412f8 db.example.org 10.1.0.7 billing GET /invoices/_all_docs?limit=5 200 ok 12
 //! ```
-//! host asked for, peer, user (`undefined` without one), method, path, status, how it ended, milliseconds.
+//! host asked for, peer, user (`undefined` without one), method, path, status, how it ended, milliseconds. The journal gets it without level
+//! and time, syslog without all that stands before the host. Version 1 had lines of its own, in which no user stands:
+//!
+//! ```text
+//! [Sun, 22 Nov 2026 02:21:28 GMT] [info] [<0.123.0>] 10.1.0.7 - - GET /invoices/_all_docs 200
+//! ```
 //! <https://docs.couchdb.org/en/stable/config/logging.html>, `chttpd.erl` of <https://github.com/apache/couchdb>
 //!
 //! Nothing is escaped. The host is the client's own word and may hold blanks, so a line counts as sound only when it has exactly the words that
-//! it should have. User names hold no colon, so none can hold a time stamp and begin a line. But a database's administrator may log any text
-//! from its JavaScript (`log()`); requests soon after such a text are suspect.
+//! it should have. User names hold no colon, so none can hold a time stamp and begin a line; where lines have none, requests soon after one that
+//! breaks off behind its peer are suspect. A database's administrator may log any text from its JavaScript (`log()`); so are requests after that.
 
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
@@ -16,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
-use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::event::{Address, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
 
@@ -27,18 +32,18 @@ pub const FORMAT: Format = Format {
     sniff,
     open: |_, options| (Box::new(Lines::new()), Box::new(Log::new(options))),
     guide: Guide {
-        system: "CouchDB 2 and 3",
-        switch_on: "`[log] writer = file`, `level = notice` (or lower) in `local.ini`",
+        system: "CouchDB 1 to 3",
+        switch_on: "`[log] writer = file` (or `journald`, `syslog`), `level = notice` (or lower; version 1: `info`) in `local.ini`",
         fields: &[
-            ("time", "word 2, UTC"),
-            ("principal", "the user; verified, absent where nobody logged in"),
+            ("time", "word 2, UTC; in the journal and in syslog the relay's"),
+            ("principal", "the user; verified, absent where nobody logged in, and always in version 1"),
             ("address", "the peer; of clients in private networks what `X-Forwarded-For` says"),
             ("database", "the first part of the path"),
             ("operation", "method and path"),
             ("objects", "the database, or the server's endpoint"),
             ("outcome", "the status: 401 and 403 are denied"),
             ("code", "the status"),
-            ("duration", "the last word, milliseconds"),
+            ("duration", "the last word, milliseconds; absent in version 1"),
             ("kind", "status and path"),
         ],
         forgery: "The host asked for (lines with too many words are marked and name no token); a database's administrator can write whole lines with `log()` in JavaScript: requests in the next 16 MiB after such a line name no token",
@@ -49,27 +54,59 @@ pub const FORMAT: Format = Format {
 
 const LEVELS: [&[u8]; 8] = [b"debug", b"info", b"notice", b"warning", b"error", b"critical", b"alert", b"emergency"];
 
-/// `[level] time node pid id message`
+/// A line's head, and what it says.
 struct Line<'a> {
-    time: &'a [u8],
+    stamp: Stamp<'a>,
     message: &'a [u8],
 }
 
+enum Stamp<'a> {
+    Own(&'a [u8]),
+    /// `Sun, 22 Nov 2026 02:21:28 GMT` of version 1.
+    First(&'a [u8]),
+    /// The relay's, of a line that begins with the node, or with the message.
+    Node,
+    None,
+}
+
+/// `[level] time node pid id message`, `node pid id message` or `[date] [level] [pid] message`.
 fn line(text: &[u8]) -> Option<Line<'_>> {
-    let (level, rest) = text.strip_prefix(b"[")?.part("] ")?;
-    let mut words = rest.splitn_str(5, " ");
-    let (time, node, pid, _id) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let sound = LEVELS.contains(&level) && time.contains(&b'T') && node.contains(&b'@') && pid.starts_with(b"<") && pid.ends_with(b">");
-    sound.then_some(Line { time, message: words.next().unwrap_or_default() })
+    let Some((first, rest)) = text.strip_prefix(b"[").and_then(|rest| rest.part("] ")) else {
+        return Some(Line { stamp: Stamp::Node, message: named(text)? });
+    };
+    if LEVELS.contains(&first) {
+        let (time, rest) = rest.part(" ")?;
+        return time.contains(&b'T').then_some(Line { stamp: Stamp::Own(time), message: named(rest)? });
+    }
+    let (level, rest) = rest.strip_prefix(b"[")?.part("] ")?;
+    let (pid, message) = rest.strip_prefix(b"[")?.part("] ")?;
+    let sound = first.ends_with(b" GMT") && LEVELS.contains(&level) && is_process(pid);
+    sound.then_some(Line { stamp: Stamp::First(first), message })
+}
+
+/// The message behind node, process and id.
+fn named(text: &[u8]) -> Option<&[u8]> {
+    let mut words = text.splitn_str(4, " ");
+    let (node, pid, _id) = (words.next()?, words.next()?, words.next()?);
+    (node.contains(&b'@') && is_process(pid)).then(|| words.next().unwrap_or_default())
+}
+
+fn is_process(word: &[u8]) -> bool {
+    word.starts_with(b"<") && word.ends_with(b">")
 }
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     /// Lines looked at.
     const LINES: usize = 50;
-    let lines = sample.split_str("\n").filter(|text| !text.trim().is_empty()).take(LINES);
-    let (all, good) = lines.fold((0usize, 0usize), |(all, good), text| (all + 1, good + usize::from(line(text).is_some())));
+    let lines = || sample.split_str("\n").filter(|text| !text.trim().is_empty()).take(LINES);
+    let all = lines().count();
+    let good = lines().filter(|text| line(text).is_some()).count();
     match good {
-        0 => Guess::NO,
+        // Without a head, as syslog has them.
+        0 => match lines().filter(|text| request(text).is_some_and(|request| request.sound && is_peer(request.peer))).count() {
+            bare if bare * 2 > all => Guess::new(80, format!("{bare} of {all} lines are requests as CouchDB writes them")),
+            _ => Guess::NO,
+        },
         _ if good * 2 >= all => Guess::new(94, format!("{good} of {all} lines are [level] time node <pid> id, as CouchDB writes them")),
         _ => Guess::new(45, format!("only {good} of {all} lines are CouchDB's")),
     }
@@ -82,6 +119,7 @@ struct Request<'a> {
     method: &'a [u8],
     path: &'a [u8],
     status: &'a [u8],
+    /// Empty in version 1.
     took: &'a [u8],
     /// It has the words that it should have, and no others.
     sound: bool,
@@ -92,13 +130,7 @@ fn request(message: &[u8]) -> Option<Request<'_>> {
     let mut words = message.rsplitn_str(6, " ");
     let (took, _end, status, path, method, who) =
         (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
-    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    if status.len() != 3
-        || !digits(status)
-        || !digits(took)
-        || !(path.starts_with(b"/") || path == b"*")
-        || !method.iter().all(u8::is_ascii_uppercase)
-    {
+    if !is_number(took) || !sound(method, path, status) {
         return None;
     }
     let (before, user) = who.part_last(" ")?;
@@ -106,14 +138,42 @@ fn request(message: &[u8]) -> Option<Request<'_>> {
     Some(Request { peer, user, method, path, status, took, sound: !host.contains(&b' ') })
 }
 
+/// A request of version 1: `10.1.0.7 - - GET /invoices 200`, or, before 1.2, `'GET'`.
+fn first_request(message: &[u8]) -> Option<Request<'_>> {
+    let mut words = message.rsplitn_str(4, " ");
+    let (status, path, method, who) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let method = method.strip_prefix(b"'").and_then(|method| method.strip_suffix(b"'")).unwrap_or(method);
+    let peer = who.strip_suffix(b" - -").filter(|peer| is_peer(peer))?;
+    sound(method, path, status).then_some(Request { peer, user: b"", method, path, status, took: b"", sound: true })
+}
+
+fn sound(method: &[u8], path: &[u8], status: &[u8]) -> bool {
+    let path = path.starts_with(b"/") || path == b"*";
+    path && status.len() == 3 && is_number(status) && method.iter().all(u8::is_ascii_uppercase)
+}
+
+fn is_number(word: &[u8]) -> bool {
+    !word.is_empty() && word.iter().all(u8::is_ascii_digit)
+}
+
+fn is_peer(word: &[u8]) -> bool {
+    matches!(Address::parse(word), Some(Address::Ip(_)))
+}
+
 /// Bytes after a text of JavaScript in which requests are suspect: the most that one call can have logged.
 const DOUBT: u64 = 16 << 20;
+/// Bytes after a request that breaks off behind its peer in which requests without a time of their own are.
+const NEAR: u64 = 64 << 10;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
     /// A line was read, so lines that are none go on from it.
     begun: bool,
+    /// Lines begin with the node, or with the message; the first line tells. Others that have no time go on from the one before.
+    node: bool,
+    bare: bool,
     doubt: u64,
+    near: u64,
 }
 
 struct Log {
@@ -125,32 +185,59 @@ impl Log {
     fn new(options: &Options) -> Self {
         Log { stamps: Timestamps::new(options.zone.clone()), state: State::default() }
     }
+
+    /// The line, if it is one by itself and does not go on from the one before.
+    fn line<'a>(&self, record: Record<'a>) -> Option<Line<'a>> {
+        let State { begun, node, bare, .. } = self.state;
+        let timed = record.note.time.is_some();
+        match line(record.bytes) {
+            Some(line) if matches!(line.stamp, Stamp::Node) => (timed && (node || !begun)).then_some(line),
+            Some(line) => Some(line),
+            None => (timed && (bare || !begun)).then_some(Line { stamp: Stamp::None, message: record.bytes }),
+        }
+    }
 }
 
 impl Decoder for Log {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
-        self.state.doubt = self.state.doubt.saturating_sub(record.bytes.len() as u64 + 1);
-        let Some(line) = line(record.bytes) else {
+        let len = record.bytes.len() as u64 + 1;
+        self.state.doubt = self.state.doubt.saturating_sub(len);
+        self.state.near = self.state.near.saturating_sub(len);
+        let Some(line) = self.line(record) else {
             return match self.state.begun {
                 true => Decoded::Skip("goes on from the line before"),
                 false => Decoded::Reject("not a line of CouchDB's log"),
             };
         };
-        let Ok(time) = self.stamps.parse(line.time) else { return Decoded::Reject("unreadable time stamp") };
+        let (time, request) = match line.stamp {
+            Stamp::Own(stamp) => (self.stamps.parse(stamp).ok(), request(line.message)),
+            Stamp::First(stamp) => (date(stamp), first_request(line.message)),
+            Stamp::Node | Stamp::None => (record.note.time, request(line.message)),
+        };
+        let Some(time) = time else { return Decoded::Reject("unreadable time stamp") };
+        if !self.state.begun {
+            self.state.node = matches!(line.stamp, Stamp::Node);
+            self.state.bare = matches!(line.stamp, Stamp::None);
+        }
         self.state.begun = true;
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
         event.suspect = record.suspect;
         if line.message.starts_with(b"OS Process ") && line.message.holds(" Log :: ") {
             self.state.doubt = DOUBT;
-        } else if let Some(request) = request(line.message) {
+        } else if let Some(request) = request {
             if !request.sound {
                 event.suspect = event.suspect.or(Some("more words than a request has: the host that the client asked for holds blanks"));
             }
             if self.state.doubt > 0 {
                 event.suspect = event.suspect.or(Some("text that JavaScript logged came shortly before"));
             }
+            if self.state.near > 0 && matches!(line.stamp, Stamp::Node | Stamp::None) {
+                event.suspect = event.suspect.or(Some("a request broke off shortly before: the user's name may hold a line end"));
+            }
             fill(&mut event, &request, arena);
+        } else if line.message.split(|b| *b == b' ').any(is_peer) {
+            self.state.near = NEAR;
         }
         Decoded::Event(event)
     }
@@ -164,6 +251,12 @@ impl Decoder for Log {
             self.state = state;
         }
     }
+}
+
+/// `Sun, 22 Nov 2026 02:21:28 GMT`.
+fn date(stamp: &[u8]) -> Option<Time> {
+    let zoned = jiff::fmt::rfc2822::parse(stamp.to_str().ok()?).ok()?;
+    Some(Time(zoned.timestamp().as_microsecond()))
 }
 
 fn fill<'a>(event: &mut Event<'a>, request: &Request<'a>, arena: &'a Bump) {
@@ -270,6 +363,49 @@ mod tests {
             "Error billing Authenticated 10.1.0.7 Some(Select) [\"i\"] Some(\"500\") Some(1000) sound",
         );
         check("chttpd_auth_cache changes listener died", "Other - - None [] None None sound");
+    }
+
+    #[test]
+    fn the_first_version() {
+        let head = "[Sun, 22 Nov 2026 02:21:28 GMT] [info] [<0.123.0>] ";
+        for (rest, want) in [
+            ("10.1.0.7 - - GET /invoices/a?x=1 200", "Query - 10.1.0.7 Some(Select) [\"invoices\"] None None sound"),
+            ("10.1.0.7 - - 'PUT' /invoices 401", "LoginFailed - 10.1.0.7 Some(Create) [\"invoices\"] Some(\"401\") None sound"),
+            ("checkpointing view update", "Other - - None [] None None sound"),
+        ] {
+            assert_eq!(show(&[&format!("{head}{rest}")]), [want], "{rest}");
+        }
+        let time = date(b"Sun, 22 Nov 2026 02:21:28 GMT").map(|time| time.to_string());
+        assert_eq!(time.as_deref(), Some("2026-11-22T02:21:28Z"));
+    }
+
+    /// The journal keeps level and time for itself, syslog all that stands before the host.
+    #[test]
+    fn without_a_head() {
+        let relayed = |texts: &[&str]| -> Vec<String> {
+            let (mut log, arena) = (Log::new(&Options::default()), Bump::new());
+            let one = |text: &&str| {
+                let mut record = Record::new(text.as_bytes());
+                record.note.time = Some(Time(0));
+                match log.decode(record, &arena) {
+                    Decoded::Event(event) => format!("{:?} {}", event.kind, if event.suspect.is_some() { "suspect" } else { "sound" }),
+                    other => format!("{other:?}"),
+                }
+            };
+            texts.iter().map(one).collect()
+        };
+        let request = "h 10.1.0.7 billing GET /invoices 200 ok 1";
+        let node = format!("couchdb@10.0.0.5 <0.17607.12> e1fed412f8 {request}");
+        let timed = format!("{HEAD}{request}");
+        let broken = "couchdb@10.0.0.5 <0.17607.12> e1fed412f8 h 10.1.0.9 x";
+        let goes_on = "Skip(\"goes on from the line before\")";
+        assert_eq!(relayed(&[request, "more", request]), ["Query sound", "Other sound", "Query sound"]);
+        assert_eq!(relayed(&["h 10.1.0.9 x", request]), ["Other sound", "Query suspect"]);
+        assert_eq!(relayed(&[&node, request, &node]), ["Query sound", goes_on, "Query sound"]);
+        assert_eq!(relayed(&[broken, &node]), ["Other sound", "Query suspect"]);
+        assert_eq!(relayed(&[&timed, request, &node, &timed]), ["Query sound", goes_on, goes_on, "Query sound"]);
+        let guess = |text: &str| sniff(text.as_bytes(), &Options::default()).certainty;
+        assert_eq!((guess(request), guess(&node), guess("h h billing GET /invoices 200 ok 1")), (80, 94, 0));
     }
 
     #[test]

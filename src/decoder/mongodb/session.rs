@@ -31,6 +31,9 @@ pub struct Session {
     pub client: Vec<u8>,
     /// Name and the database that keeps the account, the last login last.
     users: Vec<(Vec<u8>, Vec<u8>)>,
+    /// A login of which only the attempt was told: it has succeeded when nothing tells that it failed.
+    tried: Option<(Vec<u8>, Vec<u8>)>,
+    inferred: bool,
     /// The object of an act that was told ahead of its own record.
     pub told: Vec<u8>,
 }
@@ -60,6 +63,10 @@ impl Sessions {
 
     pub fn get(&self, connection: u64) -> Option<&Session> {
         self.open.get(&connection)
+    }
+
+    pub fn get_mut(&mut self, connection: u64) -> Option<&mut Session> {
+        self.open.get_mut(&connection)
     }
 
     /// A new connection of this number.
@@ -102,6 +109,27 @@ impl Session {
         self.users.push((user.to_vec(), database.to_vec()));
     }
 
+    /// Somebody tries to log in; whose acts those of the session are from now on is not known where the name is not (empty).
+    pub fn tries(&mut self, user: &[u8], database: &[u8]) {
+        self.tried = (!user.is_empty()).then(|| (user.to_vec(), database.to_vec()));
+        if user.is_empty() {
+            self.users.clear();
+        }
+    }
+
+    /// Who tried to log in, and failed.
+    pub fn failed(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.tried.take()
+    }
+
+    /// Something else is told: an attempt has not failed.
+    pub fn goes_on(&mut self) {
+        if let Some((user, database)) = self.tried.take() {
+            self.login(&user, &database);
+            self.inferred = true;
+        }
+    }
+
     pub fn logout(&mut self, database: &[u8]) {
         self.users.retain(|(_, other)| other != database);
     }
@@ -110,7 +138,7 @@ impl Session {
     pub fn principal<'a>(&self, database: &[u8], arena: &'a Bump) -> Option<Principal<'a>> {
         let same = self.users.iter().find(|(_, home)| home == database);
         let (user, home) = same.or(self.users.last())?;
-        let provenance = if self.users.len() == 1 { Provenance::Authenticated } else { Provenance::Observed };
+        let provenance = if self.users.len() == 1 && !self.inferred { Provenance::Authenticated } else { Provenance::Observed };
         Some(Principal { name: account(user, home, arena), provenance })
     }
 }

@@ -43,7 +43,7 @@ pub const FORMAT: Format = Format {
             ),
             (
                 "principal",
-                "the login on the same connection; `user@database` for accounts of other databases than `admin`; claimed for refused logins",
+                "the login on the same connection (before 3.0 the attempt that did not fail); `user@database` for accounts of other databases than `admin`; claimed for refused logins",
             ),
             ("address", "the line, or that of its connection; seen by the server"),
             ("port", "with the address"),
@@ -293,6 +293,9 @@ impl Text {
         };
         event.session = Some(BStr::new(line.context));
         let sound = event.suspect.is_none();
+        if self.attempted(connection, message, event, arena) {
+            return;
+        }
         if let Some(rest) = message.strip_prefix(b"received client metadata from ") {
             let (peer, rest) = rest.part(" ").unwrap_or((rest, b""));
             (event.address, event.port) = remote(peer);
@@ -346,8 +349,7 @@ impl Text {
             if sound && let Some(told) = self.state.sessions.told(connection) {
                 *told = namespace.to_vec();
             }
-        } else if message.holds("not authorized on ") {
-            let at = message.seek("not authorized on ").unwrap_or(0);
+        } else if let Some(at) = message.seek("not authorized on ").or_else(|| assertion(message)) {
             refused(message.get(at..).unwrap_or_default(), event, arena);
             self.who(connection, event.database.map_or(b"", |d| d), event, arena);
             if sound && let Some(told) = self.state.sessions.told(connection) {
@@ -356,6 +358,37 @@ impl Text {
         } else {
             self.who(connection, b"", event, arena);
         }
+    }
+
+    /// Before 3.0 only attempts to log in are told, and why they failed; true if the line is about one. A connection that works has
+    /// succeeded.
+    fn attempted<'a>(&mut self, connection: u64, message: &'a [u8], event: &mut Event<'a>, arena: &'a Bump) -> bool {
+        let sound = event.suspect.is_none();
+        if let Some((user, home)) = attempt(message) {
+            login(event, Kind::Other, user, home, arena);
+            self.place(connection, event, arena);
+            if sound {
+                self.state.sessions.at(connection, b"").tries(user, home);
+            }
+            return true;
+        }
+        if !sound {
+            return false;
+        }
+        let Some(session) = self.state.sessions.get_mut(connection) else { return false };
+        if !message.starts_with(b"auth: ") && failed(message).is_none() {
+            // What is refused may be refused because nobody has logged in.
+            if message.holds("authorized") {
+                session.failed();
+            } else if verb(message).is_some() {
+                session.goes_on();
+            }
+            return false;
+        }
+        let Some((user, home)) = session.failed().filter(|_| message.starts_with(b"auth: ")) else { return false };
+        login(event, Kind::LoginFailed, arena.alloc_slice_copy(&user), arena.alloc_slice_copy(&home), arena);
+        self.place(connection, event, arena);
+        true
     }
 
     fn told(&mut self, connection: u64) -> Vec<u8> {
@@ -405,13 +438,33 @@ impl Text {
 }
 
 fn login<'a>(event: &mut Event<'a>, kind: Kind, user: &'a [u8], home: &'a [u8], arena: &'a Bump) {
-    let failed = kind == Kind::LoginFailed;
     event.kind = kind;
     event.operation = Some(Operation::Connect);
-    event.outcome = if failed { Outcome::Denied } else { Outcome::Success };
+    event.outcome = match kind {
+        Kind::Login => Outcome::Success,
+        Kind::LoginFailed => Outcome::Denied,
+        _ => Outcome::Unknown,
+    };
     event.database = (!home.is_empty()).then(|| BStr::new(home));
-    let provenance = if failed { Provenance::Claimed } else { Provenance::Authenticated };
+    let provenance = if kind == Kind::Login { Provenance::Authenticated } else { Provenance::Claimed };
     event.principal = (!user.is_empty()).then(|| Principal { name: account(user, home, arena), provenance });
+}
+
+/// Name and database of `authenticate db: shop { authenticate: 1, user: "web", nonce: "xxx", key: "xxx" }`; other fields of this document are
+/// the client's own, and could name somebody else.
+fn attempt(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = message.strip_prefix(b"authenticate")?;
+    let (home, rest) = rest.strip_prefix(b" db: ").unwrap_or(rest).part("{ authenticate: ")?;
+    const USER: &[u8] = b", user: ";
+    let alone = rest.find_iter(b"user: ").count() == 1 && !home.trim_ascii().contains(&b' ');
+    let user = quoted(rest, USER).filter(|_| alone).unwrap_or_default();
+    Some((user, home.trim_ascii().strip_suffix(b":").unwrap_or(home.trim_ascii())))
+}
+
+/// Where `assertion 16550 not authorized for query on shop.orders ns:shop.orders` of old servers says so.
+fn assertion(message: &[u8]) -> Option<usize> {
+    message.strip_prefix(b"assertion ")?;
+    message.seek("not authorized for ")
 }
 
 /// A refused login, taken apart.
@@ -434,12 +487,16 @@ fn failed(message: &[u8]) -> Option<Failed<'_>> {
         let word = error.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
         return Some(Failed { user, home, peer: b"", error: error.get(..word).unwrap_or_default() });
     }
-    let rest = message.strip_prefix(b"SASL ")?;
-    let (_, rest) = rest.part(" authentication failed for ")?;
+    // Older servers leave `SASL` out.
+    let rest = message.strip_prefix(b"SASL ").unwrap_or(message);
+    let (mechanism, rest) = rest.part(" authentication failed for ")?;
+    if mechanism.contains(&b' ') {
+        return None;
+    }
     let (who, error) = rest.part_last(" ; ").unwrap_or((rest, b""));
     let (who, peer) = who.part_last(" from client ").unwrap_or((who, b""));
     let (user, home) = who.part_last(" on ").unwrap_or((who, b""));
-    let (error, _) = error.part(":").unwrap_or((b"", b""));
+    let error = error.split(|b| matches!(b, b':' | b' ')).next().unwrap_or_default();
     Some(Failed { user, home, peer, error })
 }
 
@@ -500,6 +557,13 @@ fn named(body: &[u8]) -> (&[u8], &[u8]) {
 pub(super) fn refused<'a>(error: &'a [u8], event: &mut Event<'a>, arena: &'a Bump) {
     event.kind = Kind::Denied;
     event.outcome = Outcome::Denied;
+    if let Some((verb, rest)) = error.strip_prefix(b"not authorized for ").and_then(|rest| rest.part(" on ")) {
+        let namespace = rest.split(|b| *b == b' ').next().unwrap_or_default();
+        event.operation = act::legacy(verb);
+        event.objects = arena.alloc_slice_copy(&[BStr::new(namespace)]);
+        event.database = Some(BStr::new(Told { namespace, ..Told::default() }.database()));
+        return;
+    }
     let Some(rest) = error.strip_prefix(b"not authorized on ") else { return };
     let Some((database, body)) = rest.part(" to execute command ") else { return };
     event.database = Some(BStr::new(database));

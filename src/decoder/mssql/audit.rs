@@ -13,7 +13,7 @@ use bstr::ByteSlice;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
-use super::{client, some};
+use super::{brackets, client, some};
 use crate::decoder::table::{Columns, Line};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
@@ -127,7 +127,11 @@ const TEXTS: &[&[&str]] = &[&[
     "event_data/param1",
     "EventData/param1",
     "EventData/Data",
+    "Event/EventData/Data",
+    "data/win/eventdata/data",
+    "win/eventdata/data",
     "StringInserts",
+    "RenderedDescription",
     "event/original",
     "message",
     "Message",
@@ -302,7 +306,7 @@ impl Decoder for Audit {
         event.truncated = record.truncated;
         if matches!(act, Act::Batch | Act::Does(_)) {
             let (statement, more) = self.joined(&values, arena);
-            event.statement = some(quoted(statement, arena));
+            event.statement = some(brackets(statement, arena));
             event.truncated |= more;
             event.dialect = Dialect::Generic;
             let (schema, object) = (values.get(Field::Schema), values.get(Field::Object));
@@ -340,40 +344,6 @@ impl Decoder for Audit {
             self.open = open;
         }
     }
-}
-
-/// The statement with names in double quotes where they stand in brackets (`[dbo].[Order Details]`), which only this dialect has; text in
-/// quotes and comments stays as it is.
-fn quoted<'a>(statement: &'a [u8], arena: &'a Bump) -> &'a [u8] {
-    if memchr::memchr(b'[', statement).is_none() {
-        return statement;
-    }
-    let mut out = bumpalo::collections::Vec::with_capacity_in(statement.len(), arena);
-    let mut rest = statement;
-    while let Some(first) = rest.first() {
-        // What begins here, up to its end; a doubled quote just begins anew.
-        let end = match rest {
-            [b'\'' | b'"', inside @ ..] => memchr::memchr(*first, inside).map(|at| at + 2),
-            [b'-', b'-', ..] => memchr::memchr(b'\n', rest).map(|at| at + 1),
-            [b'/', b'*', inside @ ..] => inside.seek(b"*/").map(|at| at + 4),
-            [b'[', inside @ ..] => match memchr::memchr2(b']', b'"', inside) {
-                Some(at) if inside.get(at) == Some(&b']') && inside.get(at + 1) != Some(&b']') => {
-                    out.push(b'"');
-                    out.extend_from_slice(inside.get(..at).unwrap_or_default());
-                    out.push(b'"');
-                    rest = inside.get(at + 1..).unwrap_or_default();
-                    continue;
-                }
-                // A name with quotes or brackets in it.
-                _ => Some(1),
-            },
-            _ => Some(rest.iter().skip(1).position(|b| b"'\"-/[".contains(b)).map_or(rest.len(), |at| at + 1)),
-        };
-        let (done, after) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or((rest, b""));
-        out.extend_from_slice(done);
-        rest = after;
-    }
-    out.into_bump_slice()
 }
 
 /// `<address>10.1.0.7</address>` in the XML that goes with logins. The names in front of it are the client's: only one that stands alone

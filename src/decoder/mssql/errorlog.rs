@@ -7,6 +7,7 @@
 //! ```
 //!
 //! <https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error>. It has logins, no statements.
+//! The same messages are events 18453 to 18456 of Windows' log: shippers give their text alone, and its time is theirs.
 //!
 //! A refused login prints the name that the client sent, up to 128 characters with any line ends, so a client without an account can write
 //! lines. A login counts only in the words in which an English server writes it, which with their time stamp do not fit into a
@@ -21,20 +22,28 @@ use super::{client, some};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::framing::lines::Lines;
 use crate::framing::seek::Seek;
 use crate::framing::stamped::{Stamped, Width, like};
+use crate::framing::{Framed, Framer, More};
 
 pub const FORMAT: Format = Format {
     name: "mssql-errorlog",
-    about: "SQL Server ERRORLOG: logins and refused logins; UTF-8 or UTF-16",
+    about: "SQL Server ERRORLOG and its logins in Windows' event log; UTF-8 or UTF-16",
     forgeable: true,
     sniff,
-    open: |_, options| (Box::new(Stamped::new(begins)), Box::new(ErrorLog::new(options))),
+    open: |sample, options| {
+        let alone = stand_alone(sample);
+        (Box::new(Shapes::new(alone)), Box::new(ErrorLog::new(options, alone)))
+    },
     guide: Guide {
         system: "SQL Server 2005 to 2025, Windows and Linux",
         switch_on: "Server properties, Security, Login auditing: `Both failed and successful logins` (or `xp_instance_regwrite` of `AuditLevel` = 3)",
         fields: &[
-            ("time", "the start of the line; local time, by the log's own `UTC adjustment` where no zone is configured"),
+            (
+                "time",
+                "the start of the line; local time, by the log's own `UTC adjustment` where no zone is configured; of a Windows event the shipper's",
+            ),
             ("principal", "the name in quotes; verified where the login succeeded"),
             ("address", "`[CLIENT: ...]`; seen by the server"),
             ("outcome", "the message"),
@@ -42,7 +51,7 @@ pub const FORMAT: Format = Format {
             ("kind", "the message"),
         ],
         forgery: "Lines, by line breaks in the name of a refused login, without an account. A successful login does not fit into such a name, and lines that do not end like the server's are marked and name no token. Servers in another language have shorter messages: near a refused login theirs are marked",
-        ignored: "All that is no login: kept as `other`. The log has no statements: use SQL Server audit for them",
+        ignored: "All that is no login: kept as `other`; Windows events of other programs are skipped. The log has no statements: use SQL Server audit for them",
         source: "<https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error>",
     },
 };
@@ -51,10 +60,71 @@ fn begins(line: &[u8], width: Width) -> Option<bool> {
     like(b"0000-00-00 00:00:00.", line, width)
 }
 
+/// Whether messages of Windows' log stand there, each in a line of its own.
+fn stand_alone(sample: &[u8]) -> bool {
+    let lines = || sample.split(|b| *b == b'\n').take(200);
+    lines().any(is_message) && !lines().any(|line| begins(line, Width::One) == Some(true))
+}
+
+/// Frames an error log, or messages alone.
+struct Shapes {
+    stamped: Stamped,
+    lines: Lines,
+    alone: bool,
+}
+
+impl Shapes {
+    fn new(alone: bool) -> Self {
+        Shapes { stamped: Stamped::new(begins), lines: Lines::new(), alone }
+    }
+}
+
+impl Framer for Shapes {
+    fn next(&mut self, buf: &[u8], more: More) -> Framed {
+        if self.alone { self.lines.next(buf, more) } else { self.stamped.next(buf, more) }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let mut state = vec![u8::from(self.alone)];
+        state.extend(if self.alone { self.lines.save() } else { self.stamped.save() });
+        state
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        let Some((alone, inner)) = state.split_first() else { return };
+        self.alone = *alone == 1;
+        if self.alone { self.lines.restore(inner) } else { self.stamped.restore(inner) }
+    }
+}
+
+/// The text of a login's event: in English, or with the client at its end as all languages have it.
+fn is_message(text: &[u8]) -> bool {
+    let line = text.split(|b| *b == b'\n').next().unwrap_or_default().trim_end();
+    let english = line.starts_with(b"Login failed for user '") || line.starts_with(b"Login succeeded for user '");
+    // Nothing but words stands before the name.
+    let words = |at: usize| line.get(..at).is_some_and(|text| !text.iter().any(|b| b.is_ascii_digit() || b"<{[:=".contains(b)));
+    let client = || line.ends_with(b"]") && line.seek_last(b"[CLIENT: ").is_some_and(|at| at + 80 > line.len());
+    english || (client() && line.find_byteset(b"'\"").is_some_and(words))
+}
+
+/// Characters from the closing quote of a refused name on, from which the message is the server's: a name that pretends to hold so much of
+/// one has no room for a successful login in English behind it (its 128 characters, less a line end and the 70 of the shortest).
+const OWN: usize = 58;
+
+/// Whether a refused login alone in its line ends as only the server ends it.
+fn is_whole(line: &[u8]) -> bool {
+    let end = line.trim_end();
+    let own = end.seek(b"'.").and_then(|at| end.get(at..)).unwrap_or_default();
+    end.ends_with(b"]") && own.chars().count() >= OWN && own.find_iter(b"[CLIENT: ").count() == 1
+}
+
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let (width, text) = Width::of(sample);
     let arena = Bump::new();
     let text = width.plain(text, &arena);
+    if stand_alone(text) {
+        return Guess::new(90, "logins of SQL Server as Windows' event log has them");
+    }
     let (mut all, mut good) = (0u32, 0u32);
     for line in text.split(|b| *b == b'\n').take(200).filter(|l| !l.is_empty()) {
         // Lines without a time stamp belong to the one before.
@@ -103,6 +173,8 @@ struct State {
     seen: u8,
     /// Minutes east of UTC by the log's own word.
     offset: Option<i32>,
+    /// Messages come alone: what else comes is of other programs.
+    alone: bool,
 }
 
 struct ErrorLog {
@@ -112,8 +184,9 @@ struct ErrorLog {
 }
 
 impl ErrorLog {
-    fn new(options: &Options) -> Self {
-        ErrorLog { configured: options.zone.is_some(), stamps: Timestamps::new(options.zone.clone()), state: State::default() }
+    fn new(options: &Options, alone: bool) -> Self {
+        let state = State { alone, ..State::default() };
+        ErrorLog { configured: options.zone.is_some(), stamps: Timestamps::new(options.zone.clone()), state }
     }
 
     /// `UTC adjustment: -8:00`, which is believed in the second record of a log only.
@@ -136,6 +209,46 @@ impl ErrorLog {
         }
     }
 
+    /// The message of an event of Windows' log.
+    fn message<'a>(&mut self, line: &'a [u8], record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        if !is_message(line) {
+            return match self.state.alone {
+                true => Decoded::Skip("an event of another program"),
+                false => Decoded::Reject("no time stamp of the error log"),
+            };
+        }
+        let Some(time) = record.note.time else { return Decoded::Reject("no time: the relay gave none") };
+        let mut event = Event::new(Kind::Other, time);
+        event.truncated = record.truncated;
+        event.suspect = record.suspect;
+        let (doubtful, raw) = self.reach(line);
+        logon(line, None, doubtful, &mut event, arena);
+        match event.kind {
+            // Without a time stamp a success in English words fits into a name, too.
+            Kind::Login if raw => {
+                event.suspect = event.suspect.or(Some(DOUBTED));
+                event.principal = event.principal.map(|p| Principal { provenance: Provenance::Claimed, ..p });
+            }
+            Kind::LoginFailed => {
+                self.state.doubtful = REACH;
+                if !is_whole(line) {
+                    self.state.raw = REACH;
+                }
+            }
+            _ => {}
+        }
+        Decoded::Event(event)
+    }
+
+    /// Whether this line is within reach of what makes logins doubtful: those in other words than the English ones, and all.
+    fn reach(&mut self, line: &[u8]) -> (bool, bool) {
+        let within = (self.state.doubtful > 0, self.state.raw > 0);
+        let len = u32::try_from(line.len()).unwrap_or(u32::MAX);
+        self.state.doubtful = self.state.doubtful.saturating_sub(len);
+        self.state.raw = self.state.raw.saturating_sub(len);
+        within
+    }
+
     fn zone(&mut self) {
         if let Some(offset) = self.state.offset.filter(|_| !self.configured)
             && let Ok(offset) = Offset::from_seconds(offset * 60)
@@ -154,7 +267,7 @@ impl Decoder for ErrorLog {
             if line.starts_with(b"#") {
                 return Decoded::Skip("comment");
             }
-            return Decoded::Reject("no time stamp of the error log");
+            return self.message(line, record, arena);
         }
         let stamp = line.get(..line.iter().skip(20).position(|b| !b.is_ascii_digit()).map_or(line.len(), |n| n + 20)).unwrap_or_default();
         let Some((source, text)) = source(line) else {
@@ -169,10 +282,7 @@ impl Decoder for ErrorLog {
         event.truncated = record.truncated;
         event.suspect = record.suspect;
         let announced = self.state.announced.take().filter(|(_, at)| at == stamp).map(|(number, _)| number);
-        let (doubtful, raw) = (self.state.doubtful > 0, self.state.raw > 0);
-        let len = u32::try_from(line.len()).unwrap_or(u32::MAX);
-        self.state.doubtful = self.state.doubtful.saturating_sub(len);
-        self.state.raw = self.state.raw.saturating_sub(len);
+        let (doubtful, raw) = self.reach(line);
         if let Some(number) = announcement(text) {
             self.state.announced = Some((number.to_vec(), stamp.to_vec()));
             if number == b"18456" {

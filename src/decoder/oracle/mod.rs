@@ -39,7 +39,7 @@ struct Fields<'a> {
 const DENIED: [&[u8]; 13] =
     [b"1017", b"1005", b"1031", b"1045", b"1918", b"1920", b"942", b"1749", b"28000", b"28001", b"28002", b"28009", b"46952"];
 
-fn outcome(code: &[u8]) -> Outcome {
+pub(super) fn outcome(code: &[u8]) -> Outcome {
     let digits = code.trim_start_with(|c| c == '0' || c == '-');
     match digits {
         b"" if code.is_empty() => Outcome::Unknown,

@@ -84,17 +84,26 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
 /// What LENGTH says and what follows it. Before it a relay may have left the tag (`Oracle Unified Audit[6061]: `), which the envelope takes off
 /// only where it has no blanks.
 fn split(line: &[u8]) -> Option<(usize, &[u8])> {
-    let rest = untagged(line).unwrap_or(line);
+    let rest = unnumbered(untagged(line).unwrap_or(line));
     let quote = rest.get(..rest.len().min(16))?.find_byteset(b"'\"")?;
     let end = quote + 1 + rest.get(quote + 1..)?.find_byteset(b"'\"")? + 1;
     Some((length(rest.get(..end)?)?, rest.get(end..)?.trimmed_start()))
 }
 
+/// What follows the tag; AIX names before it the host that passed the line on.
 fn untagged(line: &[u8]) -> Option<&[u8]> {
+    let forwarded = line.strip_prefix(b"Message ").unwrap_or(line).strip_prefix(b"forwarded from ");
+    let line = forwarded.and_then(|rest| Some(rest.split_once_str(": ")?.1)).unwrap_or(line);
     let rest = line.strip_prefix(b"Oracle ").unwrap_or(line);
     let rest = rest.strip_prefix(b"Unified ").unwrap_or(rest).strip_prefix(b"Audit[")?;
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     rest.get(digits..)?.strip_prefix(b"]: ")
+}
+
+/// The message without the number that Solaris gives it: `[ID 748625 local7.warning] `.
+fn unnumbered(text: &[u8]) -> &[u8] {
+    let end = text.strip_prefix(b"[ID ").and_then(|rest| rest.get(..48.min(rest.len()))?.find("] "));
+    end.and_then(|end| text.get(end + 6..)).unwrap_or(text)
 }
 
 fn body(rest: &[u8]) -> Pairs<'_> {
@@ -276,6 +285,28 @@ mod tests {
         assert_eq!(event.address.unwrap().to_string(), "10.1.0.7");
         let text = "LENGTH : '170' ACTION :[4] '#012' DATABASE USER:[3] 'SYS'";
         assert_eq!(decode(text, &arena).unwrap().suspect, Some(UNCOUNTED));
+    }
+
+    /// What systems put between the relay's head and the record.
+    #[test]
+    fn tags() {
+        let arena = Bump::new();
+        let record = unified("", "SCOTT", "0");
+        let bare = record.strip_prefix("Oracle Unified Audit[6061]: ").unwrap();
+        for before in [
+            "Oracle Unified Audit[6061]: ",
+            "Audit[6061]: ",
+            "Oracle Unified Audit[6061]: [ID 748625 local7.warning] ",
+            "[ID 748625 local7.warning] ",
+            "Message forwarded from db-1: Oracle Unified Audit[6061]: ",
+            "forwarded from db-1: Oracle Unified Audit[6061]: ",
+            "",
+        ] {
+            assert!(decode(&format!("{before}{bare}"), &arena).is_ok(), "{before}");
+        }
+        for before in ["x ", "Oracle Unified Audit[6061]: [ID 748625 ", "Message forwarded from db-1: "] {
+            assert!(decode(&format!("{before}{bare}"), &arena).is_err() || before.ends_with("db-1: "), "{before}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ use bstr::BStr;
 use bumpalo::Bump;
 
 use crate::decoder::json::pick::{self, Places};
+use crate::decoder::mssql::brackets;
+use crate::decoder::oracle;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
@@ -41,9 +43,9 @@ pub const FORMAT: Format = Format {
             ("session", "`sessionId`"),
             ("statement", "`commandText`"),
             ("operation", "`command`, else the statement"),
-            ("objects", "`objectName`, else the statement"),
-            ("outcome", "`exitCode` and `errorMessage`"),
-            ("code", "`exitCode`"),
+            ("objects", "`objectName`, of SQL Server with its schema, else the statement"),
+            ("outcome", "`exitCode` and `errorMessage`; of SQL Server an `exitCode` of 0 is a lack of permission"),
+            ("code", "`exitCode`, but of SQL Server"),
             ("rows", "`rowCount`"),
             ("duration", "`startTime` to `endTime`"),
             ("kind", "`command`"),
@@ -57,7 +59,7 @@ pub const FORMAT: Format = Format {
 const WRAPPERS: &[&str] = &["databaseActivityEventList", "databaseActivityEvents/databaseActivityEventList"];
 
 /// Where the values stand; the number of a slot is its place here.
-const POINTERS: [&str; 19] = [
+const POINTERS: [&str; 20] = [
     "/logTime",
     "/startTime",
     "/endTime",
@@ -77,6 +79,7 @@ const POINTERS: [&str; 19] = [
     "/serverType",
     "/errorMessage",
     "/objectType",
+    "/engineNativeAuditFields/schema_name",
 ];
 
 static PLACES: LazyLock<Places> = LazyLock::new(|| {
@@ -113,67 +116,139 @@ impl Decoder for Activity {
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
         event.suspect = record.suspect.or(picked.twice.then_some("a field stands twice in the object"));
-        event.address = get(9).and_then(|host| Address::parse(host));
+        event.address = get(9).and_then(|host| if host == "local machine" { Some(Address::Local) } else { Address::parse(host) });
         let number = |text: &BStr| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
+        let engine = Engine::of(get(16).map_or(&b""[..], |server| server));
         event.port = get(10).and_then(number).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
         event.database = get(7);
         event.session = get(11);
         event.client = get(13);
-        event.rows = get(12).and_then(number);
+        // SQL Server writes 0 for whatever it has not counted.
+        event.rows = get(12).and_then(number).filter(|rows| *rows > 0 || engine != Engine::SqlServer);
         let begun = get(1).and_then(|start| self.times.parse(start).ok());
         let ended = get(2).and_then(|end| self.times.parse(end).ok());
         event.duration_us = begun.zip(ended).and_then(|(begun, ended)| u64::try_from(ended.0.saturating_sub(begun.0)).ok());
-        let code = get(14).filter(|code| *code != "0");
-        event.code = code;
-        let message = get(17).map_or(&b""[..], |text| text);
-        let refused = ["permission denied", "access denied", "authentication failed", "command denied"];
-        let lower = message.to_ascii_lowercase();
-        let denied = code.is_some_and(|code| DENIED.iter().any(|denied| code == denied)) || refused.iter().any(|part| lower.holds(part));
-        event.outcome = match (code, denied) {
-            (_, true) => Outcome::Denied,
-            (Some(_), false) => Outcome::Error,
-            (None, false) if !message.is_empty() => Outcome::Error,
-            (None, false) => Outcome::Success,
-        };
         let command = get(4).map_or(&b""[..], |text| text);
+        let act = act(command);
+        (event.outcome, event.code) = engine.outcome(act, get(14), get(17).map_or(&b""[..], |text| text));
         let failed = event.outcome != Outcome::Success;
-        let login = matches!(
-            command,
-            b"CONNECT" | b"AUTH SUCCESS" | b"AUTHENTICATION" | b"AUTH FAILURE" | b"FAILED CONNECT" | b"FAILED_CONNECT" | b"LOGIN"
-        );
         let mut claimed = false;
-        if login {
-            claimed = failed || command.holds("FAIL");
-            event.kind = if claimed { Kind::LoginFailed } else { Kind::Login };
-            event.outcome = if claimed { Outcome::Denied } else { Outcome::Success };
-            event.operation = Some(Operation::Connect);
-        } else if matches!(command, b"DISCONNECT" | b"LOGOUT" | b"QUIT") {
-            event.kind = Kind::Logout;
-        } else if get(15).is_none_or(|class| class != "AUX") {
-            event.kind = match event.outcome {
-                Outcome::Denied => Kind::Denied,
-                Outcome::Error => Kind::Error,
-                _ => Kind::Query,
-            };
-            event.statement = get(5);
-            let mysql = get(16).is_some_and(|server| server.to_ascii_lowercase().holds("mysql"));
-            let dialect = if mysql {
-                Dialect::MySql
-            } else if get(16).is_some_and(|s| s.holds("Postgre")) {
-                Dialect::Postgres
-            } else {
-                Dialect::Generic
-            };
-            event.dialect = if event.statement.is_some() { dialect } else { Dialect::None };
-            // MySQL's command is only ever QUERY; its statement says more, and so does it about the objects.
-            event.operation = operation(command);
-            if !mysql {
-                event.objects = get(6).map_or(&[], |object| arena.alloc_slice_copy(&[object]));
+        match act {
+            Act::Login | Act::Refused => {
+                claimed = failed || act == Act::Refused;
+                event.kind = if claimed { Kind::LoginFailed } else { Kind::Login };
+                event.outcome = if claimed { Outcome::Denied } else { Outcome::Success };
+                event.operation = Some(Operation::Connect);
+            }
+            Act::Logout => event.kind = Kind::Logout,
+            Act::Other if get(15).is_some_and(|class| class == "AUX") => {}
+            Act::Batch | Act::Other => {
+                event.kind = match event.outcome {
+                    Outcome::Denied => Kind::Denied,
+                    Outcome::Error => Kind::Error,
+                    _ => Kind::Query,
+                };
+                event.statement = get(5).map(|text| match engine {
+                    Engine::SqlServer => BStr::new(brackets(text, arena)),
+                    _ => text,
+                });
+                event.dialect = if event.statement.is_some() { engine.dialect() } else { Dialect::None };
+                event.operation = if act == Act::Batch { None } else { operation(command) };
+                event.objects = match (engine, get(6), get(19)) {
+                    // MySQL's command is only ever QUERY; its statement says more, and so does it about the objects.
+                    (Engine::MySql, ..) | (_, None, _) => &[],
+                    (Engine::SqlServer, Some(object), Some(schema)) => {
+                        let name = bumpalo::format!(in arena, "{}.{}", schema, object).into_bump_str();
+                        arena.alloc_slice_copy(&[BStr::new(name)])
+                    }
+                    (_, Some(object), _) => arena.alloc_slice_copy(&[object]),
+                };
             }
         }
         let provenance = if claimed || event.suspect.is_some() { Provenance::Claimed } else { Provenance::Authenticated };
         event.principal = get(8).map(|name| Principal { name, provenance });
         Decoded::Event(event)
+    }
+}
+
+/// What a command is, apart from what it works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Login,
+    Refused,
+    Logout,
+    /// SQL Server's batches and remote calls as a whole, whose text says what they did, and which fail for any reason.
+    Batch,
+    Other,
+}
+
+fn act(command: &[u8]) -> Act {
+    match command {
+        b"CONNECT"
+        | b"AUTH SUCCESS"
+        | b"AUTHENTICATION"
+        | b"LOGIN"
+        | b"LOGON"
+        | b"LOGIN SUCCEEDED"
+        | b"DATABASE AUTHENTICATION SUCCEEDED" => Act::Login,
+        b"AUTH FAILURE" | b"FAILED CONNECT" | b"FAILED_CONNECT" | b"LOGIN FAILED" | b"DATABASE AUTHENTICATION FAILED" => Act::Refused,
+        b"DISCONNECT" | b"LOGOUT" | b"QUIT" | b"LOGOFF" | b"LOGOFF BY CLEANUP" | b"DATABASE LOGOUT" => Act::Logout,
+        b"BATCH STARTED" | b"BATCH COMPLETED" | b"RPC STARTED" | b"RPC COMPLETED" => Act::Batch,
+        _ => Act::Other,
+    }
+}
+
+/// Who wrote the record: the engines mean different things by the same fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Postgres,
+    MySql,
+    Oracle,
+    SqlServer,
+    Other,
+}
+
+impl Engine {
+    /// By the value of `serverType`.
+    fn of(server: &[u8]) -> Engine {
+        let server = server.to_ascii_lowercase();
+        let engines =
+            [("postgre", Engine::Postgres), ("mysql", Engine::MySql), ("oracle", Engine::Oracle), ("sqlserver", Engine::SqlServer)];
+        engines.iter().find(|(name, _)| server.holds(name)).map_or(Engine::Other, |(_, engine)| *engine)
+    }
+
+    fn dialect(self) -> Dialect {
+        match self {
+            Engine::Postgres => Dialect::Postgres,
+            Engine::MySql => Dialect::MySql,
+            _ => Dialect::Generic,
+        }
+    }
+
+    /// What became of it, and the error's number.
+    fn outcome<'a>(self, act: Act, code: Option<&'a BStr>, message: &[u8]) -> (Outcome, Option<&'a BStr>) {
+        if self == Engine::SqlServer {
+            // Here it is its audit's `succeeded`: whether the permissions sufficed.
+            let outcome = match code.map(|code| -> &[u8] { code }) {
+                Some(b"0") if act == Act::Batch => Outcome::Error,
+                Some(b"0") => Outcome::Denied,
+                _ => Outcome::Success,
+            };
+            return (outcome, None);
+        }
+        let code = code.filter(|code| *code != "0");
+        let refused = ["permission denied", "access denied", "authentication failed", "command denied"];
+        let lower = message.to_ascii_lowercase();
+        let oracle = self == Engine::Oracle && code.is_some_and(|code| oracle::outcome(code) == Outcome::Denied);
+        let denied =
+            oracle || code.is_some_and(|code| DENIED.iter().any(|denied| code == denied)) || refused.iter().any(|part| lower.holds(part));
+        let outcome = match (code, denied) {
+            (_, true) => Outcome::Denied,
+            (Some(_), false) => Outcome::Error,
+            (None, false) if !message.is_empty() => Outcome::Error,
+            (None, false) => Outcome::Success,
+        };
+        (outcome, code)
     }
 }
 
@@ -207,6 +282,46 @@ mod tests {
                 "LoginFailed x?@10.0.0.8:11053 | connect | - | Denied 1045 session=725 rows=0",
                 "Denied m@local/t | - | DROP TABLE a | Denied 1142 session=726",
                 "Other m@- | - | - | Success session=726",
+            ]
+        );
+    }
+
+    /// Oracle and SQL Server have words and numbers of their own for the same things.
+    #[test]
+    fn other_engines() {
+        let record = |fields: &str| {
+            let rest =
+                r#""type":"record","logTime":"2026-05-22 18:07:13+00","dbUserName":"web","remoteHost":"local machine","sessionId":7"#;
+            format!("{{\"databaseActivityEventList\":[{{{fields},{rest}}}]}}\n")
+        };
+        let sql = r#""serverType":"SQLSERVER","databaseName":"shop","rowCount":0,"#;
+        let log = [
+            record(&format!(
+                r#"{sql}"command":"LOGIN FAILED","exitCode":0,"objectType":"LOGIN","commandText":"Login failed for user 'web'.""#
+            )),
+            record(&format!(r#"{sql}"command":"LOGIN SUCCEEDED","exitCode":1,"objectType":"LOGIN""#)),
+            record(&format!(
+                r#"{sql}"command":"SELECT","exitCode":1,"objectName":"Orders","commandText":"select * from [shop].[dbo].[Orders]","engineNativeAuditFields":{{"schema_name":"dbo"}}"#
+            )),
+            record(&format!(r#"{sql}"command":"SELECT","exitCode":0,"objectName":"Salaries","commandText":"select * from Salaries""#)),
+            record(&format!(r#"{sql}"command":"BATCH COMPLETED","exitCode":0,"commandText":"delete from x""#)),
+            record(r#""serverType":"oracle","command":"LOGON","exitCode":0"#),
+            record(r#""serverType":"oracle","command":"LOGON","exitCode":1017"#),
+            record(r#""serverType":"oracle","command":"SELECT","exitCode":942,"objectName":"PAY","commandText":"select * from hr.pay""#),
+            record(r#""serverType":"oracle","command":"LOGOFF BY CLEANUP","exitCode":0"#),
+        ];
+        assert_eq!(
+            shown(&FORMAT, log.concat().as_bytes()),
+            [
+                "LoginFailed web?@local/shop | connect | - | Denied session=7",
+                "Login web@local/shop | connect | - | Success session=7",
+                "Query web@local/shop | select dbo.Orders | select * from \"shop\".\"dbo\".\"Orders\" | Success session=7",
+                "Denied web@local/shop | select Salaries | select * from Salaries | Denied session=7",
+                "Error web@local/shop | - | delete from x | Error session=7",
+                "Login web@local | connect | - | Success session=7",
+                "LoginFailed web?@local | connect | - | Denied 1017 session=7",
+                "Denied web@local | select PAY | select * from hr.pay | Denied 942 session=7",
+                "Logout web@local | - | - | Success session=7",
             ]
         );
     }

@@ -164,6 +164,6 @@ fn names_in_brackets() {
         ("SELECT [a", "SELECT [a"),
         ("SELECT 'a[", "SELECT 'a["),
     ] {
-        assert_eq!(quoted(statement.as_bytes(), &arena).as_bstr(), want);
+        assert_eq!(brackets(statement.as_bytes(), &arena).as_bstr(), want);
     }
 }

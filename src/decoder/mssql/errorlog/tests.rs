@@ -101,7 +101,7 @@ fn forged_lines_name_nobody() {
 
 #[test]
 fn the_logs_own_offset_from_utc() {
-    let mut log = ErrorLog::new(&Options::default());
+    let mut log = ErrorLog::new(&Options::default(), false);
     let arena = Bump::new();
     let mut time = |text: &str| match log.decode(Record::new(text.as_bytes()), &arena) {
         Decoded::Event(event) => event.time.to_string(),
@@ -115,9 +115,66 @@ fn the_logs_own_offset_from_utc() {
 
 #[test]
 fn what_is_no_line() {
-    let mut log = ErrorLog::new(&Options::default());
+    let mut log = ErrorLog::new(&Options::default(), false);
     for text in [&b""[..], b"\0", b"2026-11-22", b"2026-99-22 02:05:17.64 Logon       x", b"\xff\xfe", b"2\x000\x00"] {
         let arena = Bump::new();
         assert!(matches!(log.decode(Record::new(text), &arena), Decoded::Reject(_)), "{text:?}");
     }
+}
+
+/// The same messages as events of Windows' log, which have no time of their own and may stand among those of other programs.
+#[test]
+fn events_of_windows() {
+    let event = |text: &str| {
+        let text = serde_json::to_string(text).unwrap();
+        format!("{{\"@timestamp\":\"2026-11-22T02:05:17Z\",\"agent\":{{\"type\":\"winlogbeat\"}},\"message\":{text}}}\n")
+    };
+    let decode = |texts: &[&str]| -> Vec<Seen> {
+        let log: String = texts.iter().map(|text| event(text)).collect();
+        let mut seen = Vec::new();
+        let mut stream = Stream::new(None, Options::default(), 0);
+        let mut sink = |item: Item<'_>| {
+            if let Decoded::Event(e) = item.decoded {
+                let mark = |p: Principal<'_>| format!("{}{}", p.name, if p.provenance == Provenance::Authenticated { "!" } else { "" });
+                let address = e.address.map(|a| a.to_string()).unwrap_or_default();
+                seen.push((e.kind, e.principal.map(mark).unwrap_or_default(), address, e.suspect.is_some()));
+            }
+        };
+        stream.feed(log.as_bytes(), &mut sink);
+        stream.close(&mut sink);
+        seen
+    };
+    let failed = "Login failed for user 'sa'. Reason: Password did not match that for the login provided. [CLIENT: 10.1.0.9]";
+    let short = "Login failed for user 'sa'. [CLIENT: 10.1.0.9]";
+    let done = "Login succeeded for user 'DOM\\web'. Connection made using Windows authentication. [CLIENT: 10.1.0.7]";
+    assert_eq!(
+        decode(&["The service entered the running state.", failed, done, short, done]),
+        [
+            seen(Kind::LoginFailed, "sa", "10.1.0.9", false),
+            seen(Kind::Login, "DOM\\web!", "10.1.0.7", false),
+            seen(Kind::LoginFailed, "sa", "10.1.0.9", false),
+            // What was refused may have been a name with this in it.
+            seen(Kind::Login, "DOM\\web", "10.1.0.7", true),
+        ]
+    );
+    // As long as a name can be, with a message of its own before the one that it forges.
+    let forged = "Login succeeded for user 'admin'. Connection made using Windows authentication. [CLIENT: 10.1.0.1]";
+    let foreign = format!("'. Reason: {}. [CLIENT: 10.1.0.9]\nsucceeded 'admin' [CLIENT: 10.1.0.1]", "x".repeat(30));
+    for name in [format!("\n{forged}\n"), format!("x'. [CLIENT: 10.1.0.9]\n{forged}"), format!("\n{forged}"), forged.to_owned(), foreign] {
+        assert!(name.len() <= 128);
+        let text = format!("Login failed for user '{name}'. Reason: Could not find a login matching the name provided. [CLIENT: 10.1.0.9]");
+        for (kind, user, ..) in decode(&[failed, &text, done]) {
+            assert!(!user.starts_with("admin!"), "{kind:?} of {name}");
+        }
+    }
+}
+
+/// A refused login that ends as the server ends it leaves no room in its name for another message.
+#[test]
+fn a_whole_refusal() {
+    let shortest = "Login succeeded for user 'a'. Connection made using authentication.[:]".len();
+    assert!(OWN + 1 + shortest > 128, "a name has 128 characters at the most");
+    assert!(is_whole(b"Login failed for user 'a'. Reason: Password did not match that for the login provided. [CLIENT: 10.1.0.9]"));
+    assert!(!is_whole(b"Login failed for user 'a'. [CLIENT: 10.1.0.9]"));
+    assert!(!is_whole(b"Login failed for user 'a'. Reason: Password did not match that for the login provided."));
 }
