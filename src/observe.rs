@@ -165,7 +165,7 @@ impl Attributor {
     }
 
     /// Keeps in mind which account a broker has just handed out, where its name does not tell.
-    fn learn_lease(&mut self, event: &Event<'_>) {
+    pub fn learn_lease(&mut self, event: &Event<'_>) {
         let verified = event.principal.is_some_and(|p| p.provenance == Provenance::Authenticated);
         if let Some(given) = event.lease.filter(|_| verified && event.suspect.is_none())
             && lease::read(given.account, self.inventory.leases()).is_none()

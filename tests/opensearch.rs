@@ -74,7 +74,7 @@ fn requests_are_found_back() {
         return;
     }
     let server = shop();
-    let ask = |method, path, login, body| Request { from: "127.0.0.66", method, path, login: Some(login), body };
+    let ask = |method, path, login, body| Request { from: "127.0.0.66", method, path, login: Some(login), headers: &[], body };
     let bulk = "{\"index\":{\"_index\":\"invoices\",\"_id\":\"2\"}}\n{\"total\":8}\n";
     let requests = [
         ask("POST", "/invoices/_search", BILLING, r#"{"query":{"match_all":{}}}"#),
@@ -84,7 +84,7 @@ fn requests_are_found_back() {
         ask("GET", "/customers/_search", BILLING, ""),
         ask("DELETE", "/invoices", BILLING, ""),
         ask("GET", "/invoices/_search", ("billing", "wrong"), ""),
-        Request { from: "127.0.0.67", method: "GET", path: "/", login: None, body: "" },
+        Request { from: "127.0.0.67", method: "GET", path: "/", login: None, headers: &[], body: "" },
         ask("GET", "/invoices/_count", BILLING, ""),
     ];
     let statuses: Vec<u64> = server.send(&requests).into_iter().map(|(status, _)| status).collect();
@@ -143,7 +143,7 @@ fn nothing_that_a_client_sends_is_an_act_of_another() {
     let paths: Vec<String> =
         texts.iter().flat_map(|text| [format!("/{}/_search", encoded(text)), format!("/invoices/_search?x={}", encoded(text))]).collect();
     let bodies: Vec<String> = texts.iter().map(|text| serde_json::json!({ "query": { "match": { "total": text } } }).to_string()).collect();
-    let ask = |path, login, body| Request { from: "127.0.0.66", method: "POST", path, login: Some(login), body };
+    let ask = |path, login, body| Request { from: "127.0.0.66", method: "POST", path, login: Some(login), headers: &[], body };
     let mut requests: Vec<Request<'_>> = paths.iter().map(|path| ask(path.as_str(), BILLING, "")).collect();
     requests.extend(bodies.iter().map(|body| ask("/invoices/_search", BILLING, body.as_str())));
     // A refused login takes the server half a second.

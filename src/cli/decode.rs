@@ -61,11 +61,12 @@ pub fn run(command: Decode) -> Result<(), Failure> {
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
     let reading = reading(&rulebook, command.format.as_deref())?;
     let dictionary = Arc::new(Dictionary::default());
+    // One for all inputs: the log of a broker says whose the accounts in the log of a database are.
+    let mut attributor = Attributor::new(rulebook.inventory.clone(), rulebook.rules.clone(), dictionary.clone());
     let mut rejected = 0;
     for path in &command.inputs {
         let path = Path::new(path);
         let mut input = replay::open(path).map_err(|error| error.to_string())?;
-        let mut attributor = Attributor::new(rulebook.inventory.clone(), rulebook.rules.clone(), dictionary.clone());
         let options = Options { written: input.written(), ..reading.options.clone() };
         let mut stream = Stream::new(reading.format, options, 0);
         let mut printer = Printer {
@@ -184,6 +185,7 @@ impl Printer<'_> {
                 say(&mut *self.out, format_args!("{shown}"))
             }
             Decoded::Event(event) => {
+                self.attributor.learn_lease(event);
                 let shown = if self.json { self.as_json(item, event, &at) } else { self.explain(item, event, &at) };
                 say(&mut *self.out, format_args!("{shown}"))
             }

@@ -6,10 +6,13 @@
 //! <https://developer.hashicorp.com/vault/docs/audit>, <https://openbao.org/docs/audit/>; the audit device's `prefix` may put text before the object.
 //!
 //! Every act is written twice, as request and as response. The response is the act: it alone says how it ended, who logged in and which lease was
-//! issued, and Vault answers nobody before it is written. A request is kept as `other`.
+//! issued, and Vault answers nobody before it is written. A request is kept as `other`, but for those that have no response ([`alone`]).
 //!
 //! **The token** is who Vault verified, in words that stay the same from one login to the next and that nobody can choose for himself; see [`name`].
-//! Neither the client's token nor its hash is ever a name.
+//! Neither the client's token nor its hash is ever a name. Of what a response hands out (a new token, one that is unwrapped) nothing names who asked:
+//! whoever creates a token chooses its metadata.
+
+use std::borrow::Cow;
 
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
@@ -32,7 +35,7 @@ pub const FORMAT: Format = Format {
     open: |_, options| (Box::new(Objects::new(&[])), Box::new(Audit::new(options))),
     guide: Guide {
         system: "HashiCorp Vault 0.9 and later, OpenBao",
-        switch_on: "`vault audit enable file file_path=/var/log/vault/audit.log`; with `vault secrets tune -audit-non-hmac-response-keys=username database/` the log also names the database users that are issued",
+        switch_on: "`vault audit enable file file_path=/var/log/vault/audit.log` (the format must be `json`, which is the default); with `vault secrets tune -audit-non-hmac-response-keys=username database/` the log also names the database users that are issued",
         fields: &[
             ("time", "`time`; `@timestamp` of the server log"),
             (
@@ -48,7 +51,7 @@ pub const FORMAT: Format = Format {
             ("kind", "`type`, `request.path` and the outcome"),
         ],
         forgery: "Nothing: Vault writes it, and all text is escaped. A token's display name may be chosen by whoever creates it; such a token is named together with its policies, which are not",
-        ignored: "Requests (their responses are counted), and the lines of the server log: kept as `other`",
+        ignored: "Requests (their responses are counted; `sys/seal`, `sys/step-down` and refused wrapping tokens have none, so there the request is the act), and the lines of the server log: kept as `other`. Records of a device with `format=jsonx` are rejected: Vault escapes no text in them, so every client could write records of others",
         source: "<https://developer.hashicorp.com/vault/docs/audit>",
     },
 };
@@ -75,7 +78,12 @@ const LEVEL: usize = 18;
 const MESSAGE: usize = 19;
 const LOGGED_IN: usize = 20;
 const SERVER_TIME: usize = 21;
-const SLOTS: usize = 22;
+/// Of the token that a login hands out: as from [`DISPLAY`] to [`POLICIES`].
+const NEW_DISPLAY: usize = 22;
+const NEW_ENTITY: usize = 23;
+const NEW_ROLE: usize = 24;
+const NEW_POLICIES: usize = 25;
+const SLOTS: usize = 26;
 
 fn places() -> Places {
     Places::new(&[
@@ -87,11 +95,10 @@ fn places() -> Places {
         ("/auth/entity_id", ENTITY),
         ("/auth/metadata/role_name", ROLE),
         ("/auth/policies", POLICIES),
-        // A login's own result, where `auth` is still empty.
-        ("/response/auth/display_name", DISPLAY),
-        ("/response/auth/entity_id", ENTITY),
-        ("/response/auth/metadata/role_name", ROLE),
-        ("/response/auth/policies", POLICIES),
+        ("/response/auth/display_name", NEW_DISPLAY),
+        ("/response/auth/entity_id", NEW_ENTITY),
+        ("/response/auth/metadata/role_name", NEW_ROLE),
+        ("/response/auth/policies", NEW_POLICIES),
         ("/response/auth/accessor", LOGGED_IN),
         ("/request/id", ID),
         ("/request/operation", OPERATION),
@@ -113,12 +120,18 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
     let audit = |picked: &Picked<'_>| picked.get(TIME).is_some() && kind(picked).is_some() && picked.get(OPERATION).is_some();
     // What HashiCorp's log library writes; Consul's and Nomad's logs look the same, and are none of our business either.
     let server = |picked: &Picked<'_>| picked.get(SERVER_TIME).is_some() && picked.get(LEVEL).is_some() && picked.get(MESSAGE).is_some();
-    let bare = bare(sample);
-    // What stands before the object may be an envelope, which is to be opened, and trusted, as such.
-    let sure = if bare.len() == sample.len() { 95 } else { 80 };
-    let found = sample::guess(bare, &[], places, SLOTS, audit, sure, "requests and responses of Vault's audit");
+    if is_jsonx(sample) {
+        return Guess::new(60, "Vault's audit as JSONx, which proves nothing");
+    }
+    // What stands before the objects, other than a device's prefix, may be an envelope, which is to be opened, and trusted, as such.
+    let prefix = sample.get(..sample.len() - bare(sample).len()).unwrap_or_default();
+    let (bare, sure) = match prefix {
+        b"" => (Cow::Borrowed(sample), 95),
+        prefix => (Cow::Owned(sample.replace(prefix, "")), 80),
+    };
+    let found = sample::guess(&bare, &[], places, SLOTS, audit, sure, "requests and responses of Vault's audit");
     match found.certainty {
-        0 => sample::guess(bare, &[], places, SLOTS, server, 80, "lines of Vault's server log"),
+        0 => sample::guess(&bare, &[], places, SLOTS, server, 80, "lines of Vault's server log"),
         _ => found,
     }
 }
@@ -143,19 +156,34 @@ fn kind(picked: &Picked<'_>) -> Option<Half> {
     }
 }
 
+/// What a device writes with `format=jsonx` is XML without line ends, in which no text is escaped: whoever chooses a path, or what a token is
+/// called, writes whole records. Nothing behind the first of its records in a log is believed, not even what looks like JSON.
+const JSONX: &str = "JSONx, in which clients can write any record; the audit device must have format=json";
+
+/// Whether such a record begins here, perhaps behind a prefix. Inside JSON no client brings about these quotes.
+fn is_jsonx(record: &[u8]) -> bool {
+    let ahead = record.seek(b"{\"").and_then(|at| record.get(..at)).unwrap_or(record);
+    ahead.seek(b"<json:object name=\"").is_some()
+}
+
 struct Audit {
     places: Places,
     stamps: Timestamps,
+    jsonx: bool,
 }
 
 impl Audit {
     fn new(options: &Options) -> Self {
-        Audit { places: places(), stamps: Timestamps::new(options.zone.clone()) }
+        Audit { places: places(), stamps: Timestamps::new(options.zone.clone()), jsonx: false }
     }
 }
 
 impl Decoder for Audit {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+        self.jsonx |= is_jsonx(record.bytes);
+        if self.jsonx {
+            return Decoded::Reject(JSONX);
+        }
         let (picked, end) = pick::pick_head(pick::text(bare(record.bytes), arena), &self.places, SLOTS, arena);
         if end.is_err() && !record.truncated {
             return Decoded::Reject("not a JSON object");
@@ -176,6 +204,14 @@ impl Decoder for Audit {
         }
         Decoded::Event(event)
     }
+
+    fn save(&self) -> Vec<u8> {
+        Vec::from_iter(self.jsonx.then_some(1))
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.jsonx = state == [1];
+    }
 }
 
 fn fill<'a>(event: &mut Event<'a>, half: Half, picked: &Picked<'a>, arena: &'a Bump) {
@@ -183,14 +219,21 @@ fn fill<'a>(event: &mut Event<'a>, half: Half, picked: &Picked<'a>, arena: &'a B
     event.session = picked.text(ID);
     event.address = picked.text(ADDRESS).and_then(|address| Address::parse(address));
     event.port = picked.number(PORT).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-    event.operation = Some(operation(path, picked.text(OPERATION).unwrap_or_default()));
+    event.operation = Some(match picked.text(OPERATION).unwrap_or_default() {
+        word if word == "update" && path.holds("/revoke") && !is_store(picked) => Operation::Revoke,
+        word => operation(word),
+    });
     if !path.is_empty() {
         event.objects = arena.alloc_slice_copy(&[within(picked.text(NAMESPACE), path, arena)]);
     }
     event.outcome = outcome(half, picked);
-    let verified = name::of(picked.text(DISPLAY), picked.text(ENTITY), picked.text(ROLE), picked.list(POLICIES, arena), arena);
+    let named = |display, entity, role, policies| {
+        name::of(picked.text(display), picked.text(entity), picked.text(role), picked.list(policies, arena), arena)
+    };
     let login = login(path, picked.text(MOUNT));
-    // A response without a result of its own may still be a login: of old versions `auth` holds it.
+    // A login's result stands in `response.auth`, and in `auth` as well since 0.10.
+    let handed_out = || login.and_then(|_| named(NEW_DISPLAY, NEW_ENTITY, NEW_ROLE, NEW_POLICIES));
+    let verified = named(DISPLAY, ENTITY, ROLE, POLICIES).or_else(handed_out);
     let refused = login.is_some() && (event.outcome != Outcome::Success || verified.is_none() && picked.get(LOGGED_IN).is_none());
     event.principal = match (login, verified) {
         (Some(who), _) if refused => {
@@ -198,8 +241,7 @@ fn fill<'a>(event: &mut Event<'a>, half: Half, picked: &Picked<'a>, arena: &'a B
         }
         (_, verified) => verified.map(|name| Principal { name, provenance: Provenance::Authenticated }),
     };
-    // A request that has no id has no response that it could be told from.
-    if half == Half::Request && picked.get(ID).is_some() {
+    if half == Half::Request && !alone(path, picked) {
         return;
     }
     event.kind = match (event.outcome, login) {
@@ -216,25 +258,33 @@ fn fill<'a>(event: &mut Event<'a>, half: Half, picked: &Picked<'a>, arena: &'a B
     event.lease = lease(picked, arena);
 }
 
+/// Whether no response to this request is ever written: it has no id to be told by, it takes the server out of service, or the token that it
+/// wanted to unwrap is none (used up by somebody else, perhaps).
+fn alone(path: &BStr, picked: &Picked<'_>) -> bool {
+    let refused = picked.get(ERROR).is_some() && path.starts_with(b"sys/wrapping/");
+    picked.get(ID).is_none() || refused || matches!(path.as_bytes(), b"sys/seal" | b"sys/step-down")
+}
+
+const REFUSALS: [&str; 3] = ["permission denied", "invalid credentials", "wrapping token is not valid"];
+
+/// What a client stores at paths and under keys that he chooses.
+fn is_store(picked: &Picked<'_>) -> bool {
+    picked.text(MOUNT_TYPE).is_some_and(|kind| matches!(kind.as_bytes(), b"kv" | b"generic" | b"cubbyhole"))
+}
+
 /// A request that was let through has no outcome yet.
 fn outcome(half: Half, picked: &Picked<'_>) -> Outcome {
     match picked.text(ERROR) {
-        Some(error) if error.holds("permission denied") || error.holds("invalid credentials") => Outcome::Denied,
+        Some(error) if REFUSALS.iter().any(|refusal| error.holds(refusal)) => Outcome::Denied,
         Some(_) => Outcome::Error,
         None if half == Half::Request => Outcome::Unknown,
         // The text of the error is hashed. In a key-value store `error` may be a secret's own field.
-        None => match picked.text(MOUNT_TYPE).map(|kind| kind.as_bytes()) {
-            Some(b"kv" | b"generic" | b"cubbyhole") => Outcome::Success,
-            _ if picked.get(REFUSED).is_some() => Outcome::Error,
-            _ => Outcome::Success,
-        },
+        None if picked.get(REFUSED).is_some() && !is_store(picked) => Outcome::Error,
+        None => Outcome::Success,
     }
 }
 
-fn operation(path: &BStr, word: &BStr) -> Operation {
-    if path.holds("/revoke") && word == "update" {
-        return Operation::Revoke;
-    }
+fn operation(word: &BStr) -> Operation {
     match word.as_bytes() {
         b"read" => Operation::Select,
         b"list" | b"scan" | b"help" => Operation::Show,

@@ -70,7 +70,7 @@ impl ClickHouse {
 
     /// One statement over HTTP by `login` from an address of 127.0.0.0/8: status and answer.
     pub fn query(&self, login: (&str, &str), from: &str, sql: &str) -> (u64, Vec<u8>) {
-        let request = Request { from, method: "POST", path: "/", login: Some(login), body: sql };
+        let request = Request { from, method: "POST", path: "/", login: Some(login), headers: &[], body: sql };
         python::http(self.port, &[request]).expect("an answer").pop().expect("one")
     }
 

@@ -22,6 +22,7 @@ pub mod redis;
 pub mod relay;
 pub mod rsyslog;
 pub mod smtp;
+pub mod vault;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

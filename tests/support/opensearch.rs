@@ -118,7 +118,7 @@ impl OpenSearch {
         let java = program("java").expect("ask opensearch::missing() first");
         let mut server = Server::start(Start { name: "OpenSearch", program: &java, args, user: Some(USER), stop: Signal::TERM, output });
         server.wait_ready(|| {
-            let request = Request { from: "127.0.0.1", method: "GET", path: "/", login: Some(ADMIN), body: "" };
+            let request = Request { from: "127.0.0.1", method: "GET", path: "/", login: Some(ADMIN), headers: &[], body: "" };
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
             let answers = python::http(port, &[request]).ok()?;
             answers.first().is_some_and(|(status, _)| *status == 200).then_some(())
@@ -141,8 +141,10 @@ impl OpenSearch {
 
     /// Requests of the administrator; panics if one fails.
     pub fn admin(&self, requests: &[(&str, &str, &str)]) {
-        let requests: Vec<Request<'_>> =
-            requests.iter().map(|(method, path, body)| Request { from: "127.0.0.1", method, path, login: Some(ADMIN), body }).collect();
+        let requests: Vec<Request<'_>> = requests
+            .iter()
+            .map(|(method, path, body)| Request { from: "127.0.0.1", method, path, login: Some(ADMIN), headers: &[], body })
+            .collect();
         for (request, (status, body)) in requests.iter().zip(self.send(&requests)) {
             assert!((200..300).contains(&status), "{request:?}: {status} {}", String::from_utf8_lossy(&body));
         }

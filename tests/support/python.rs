@@ -100,6 +100,7 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// User and password, if it says who it is.
     pub login: Option<(&'a str, &'a str)>,
+    pub headers: &'a [(&'a str, &'a str)],
     pub body: &'a str,
 }
 
@@ -108,10 +109,12 @@ pub fn http(port: u16, requests: &[Request<'_>]) -> Result<Vec<(u64, Vec<u8>)>, 
     let requests: Vec<Value> = requests
         .iter()
         .map(|request| {
+            let mut headers = serde_json::Map::from_iter([("Content-Type".to_owned(), json!("application/json"))]);
+            headers.extend(request.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
             json!({
                 "from": request.from, "method": request.method, "path": request.path, "body": request.body,
                 "user": request.login.map(|login| login.0), "password": request.login.map(|login| login.1),
-                "headers": { "Content-Type": "application/json" },
+                "headers": headers,
             })
         })
         .collect();

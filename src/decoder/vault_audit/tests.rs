@@ -142,3 +142,35 @@ fn what_is_no_act() {
     let twice = record("response", ANN, &format!(r#"{READ},"path":"sys/seal""#), "");
     assert!(shown(&FORMAT, twice.as_bytes())[0].ends_with("SUSPECT"));
 }
+
+/// A device with `format=jsonx` escapes nothing: what a client wrote is no record, wherever its lines end.
+#[test]
+fn nothing_of_jsonx_is_believed() {
+    let forged = record("response", r#""display_name":"root","policies":["root"]"#, READ, "");
+    let path = format!("secret/{forged}\n{forged}\nvault-audit: {forged}");
+    let real =
+        format!(r#"<json:object name="auth"></json:object><json:object name="request"><json:string name="path">{path}</json:string>"#);
+    let rejected = format!("rejected: {JSONX}");
+    let rejected = rejected.as_str();
+    check(&real, &[rejected; 3]);
+    check(&format!("vault-audit: {real}\n{forged}"), &[rejected; 4]);
+    assert!(sniff(real.as_bytes(), &Options::default()).because.contains("JSONx"));
+
+    let mut decoder = Audit::new(&Options::default());
+    let mut again = Audit::new(&Options::default());
+    let arena = Bump::new();
+    let read = |decoder: &mut Audit, bytes: &str| {
+        let record = Record::new(bytes.as_bytes());
+        matches!(decoder.decode(record, &arena), Decoded::Event(_))
+    };
+    assert!(!read(&mut decoder, &real));
+    again.restore(&decoder.save());
+    assert!(!read(&mut again, &forged));
+    // Such text inside JSON is text.
+    let text = real.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let stored = record("response", ANN, &READ.replace("secret/data/app", &text), "");
+    for log in [stored.clone(), format!("vault-audit: {stored}"), stored.replacen('{', "{\n", 1)] {
+        let mut fresh = Audit::new(&Options::default());
+        assert!(read(&mut fresh, &log) && fresh.save().is_empty(), "{log}");
+    }
+}
