@@ -1,6 +1,10 @@
 //! Text logs that clients write into, as relays bring them: syslog, the journal, containers, log shippers, clouds. Whatever way a log takes,
 //! nobody acts in it who did not, and what truly happened is still seen; where a relay takes lines, nothing is believed that is not in the log itself.
 
+#[path = "envelope/cassandra.rs"]
+mod cassandra;
+#[path = "envelope/logins.rs"]
+mod logins;
 mod support;
 
 use std::collections::BTreeSet;
@@ -13,7 +17,7 @@ use support::relay::{PART, POSTGRES, RELAYS, Relay, Takes, unparted};
 use tokenwatch::config::FormatOptions;
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, by_name};
-use tokenwatch::event::Kind;
+use tokenwatch::event::{Event, Kind};
 
 /// Logs of each format, each taken by each relay, and hostile records in each.
 const LOGS: usize = 7;
@@ -38,22 +42,43 @@ struct Log {
     secret: [&'static str; 3],
     /// What the server writes before anything else.
     head: fn() -> Vec<String>,
-    /// What the server writes, at this step, when [`HONEST`] runs this statement, or [`HOSTILE`] does something with this text.
-    honest: fn(statement: &str, step: usize) -> String,
+    /// What the server writes, at this step, when [`HONEST`] does the act of this mark, or [`HOSTILE`] does something with this text.
+    honest: fn(mark: &str, step: usize) -> String,
     hostile: fn(&mut Random, text: &str, step: usize) -> Vec<String>,
+    /// What tells the act of this number, at this step, from all others: a statement, the object that it is on, or its time.
+    mark: fn(number: usize, step: usize) -> String,
+    /// The mark as an event has it.
+    told: fn(&Event<'_>) -> String,
+    /// Marks of acts that nobody did.
+    others: &'static [&'static str],
 }
+
+/// A log of statements.
+const STATEMENTS: Log = Log {
+    format: "",
+    framed: false,
+    begins: dated,
+    handed: false,
+    secret: [""; 3],
+    head: Vec::new,
+    honest: stderr::honest,
+    hostile: stderr::hostile,
+    mark: |number, _| format!("SELECT {number} FROM orders"),
+    told: |event| event.statement.map(ToString::to_string).unwrap_or_default(),
+    others: &["DROP TABLE orders", "SELECT 1", "DROP TABLE orders\n\t-- x\n\ty", "GRANT ALL TO x"],
+};
 
 #[rustfmt::skip]
 const KINDS: [Log; 9] = [
-    Log { format: "postgres-stderr", framed: false, handed: true, begins: dated, secret: ["[", "77", "]"], head: stderr::head, honest: stderr::honest, hostile: stderr::hostile },
-    Log { format: "postgres-csv", framed: true, handed: true, begins: dated, secret: [""; 3], head: csv::head, honest: csv::honest, hostile: csv::hostile },
-    Log { format: "mariadb-audit", framed: false, handed: true, begins: dated, secret: [""; 3], head: audit::head, honest: audit::honest, hostile: audit::hostile },
-    Log { format: "mysql-general", framed: false, handed: false, begins: dated, secret: [""; 3], head: general::head, honest: general::honest, hostile: general::hostile },
-    Log { format: "mysql-general", framed: false, handed: false, begins: timed, secret: [""; 3], head: mariadb::head, honest: mariadb::honest, hostile: mariadb::hostile },
-    Log { format: "mysql-slow", framed: false, handed: false, begins: |line| line.starts_with("# Time: "), secret: [""; 3], head: slow::head, honest: slow::honest, hostile: slow::hostile },
-    Log { format: "percona-audit-csv", framed: true, handed: true, begins: |line| line.starts_with('"'), secret: [""; 3], head: percona::head, honest: percona::honest, hostile: percona::hostile },
-    Log { format: "cockroach-log", framed: true, handed: true, begins: |line| line.starts_with("I26"), secret: [""; 3], head: Vec::new, honest: cockroach::honest, hostile: cockroach::hostile },
-    Log { format: "cassandra-audit", framed: false, handed: true, begins: |line| line.starts_with("INFO"), secret: ["port:", "5001", "|"], head: cassandra::head, honest: cassandra::honest, hostile: cassandra::hostile },
+    Log { format: "postgres-stderr", handed: true, secret: ["[", "77", "]"], head: stderr::head, honest: stderr::honest, hostile: stderr::hostile, ..STATEMENTS },
+    Log { format: "postgres-csv", framed: true, handed: true, head: csv::head, honest: csv::honest, hostile: csv::hostile, ..STATEMENTS },
+    Log { format: "mariadb-audit", handed: true, head: audit::head, honest: audit::honest, hostile: audit::hostile, ..STATEMENTS },
+    Log { format: "mysql-general", head: general::head, honest: general::honest, hostile: general::hostile, ..STATEMENTS },
+    Log { format: "mysql-general", begins: timed, head: mariadb::head, honest: mariadb::honest, hostile: mariadb::hostile, ..STATEMENTS },
+    Log { format: "mysql-slow", begins: |line| line.starts_with("# Time: "), head: slow::head, honest: slow::honest, hostile: slow::hostile, ..STATEMENTS },
+    Log { format: "percona-audit-csv", framed: true, handed: true, begins: |line| line.starts_with('"'), head: percona::head, honest: percona::honest, hostile: percona::hostile, ..STATEMENTS },
+    Log { format: "cockroach-log", framed: true, handed: true, begins: |line| line.starts_with("I26"), honest: cockroach::honest, hostile: cockroach::hostile, ..STATEMENTS },
+    Log { format: "cassandra-audit", handed: true, begins: |line| line.starts_with("INFO"), secret: ["port:", "5001", "|"], head: cassandra::head, honest: cassandra::honest, hostile: cassandra::hostile, ..STATEMENTS },
 ];
 
 fn timed(line: &str) -> bool {
@@ -71,8 +96,7 @@ fn stamp(step: usize) -> String {
 
 /// What a client sends: lines that tell what others did, and what would end the record around them. May be that somebody `told` him the secret.
 fn forged(random: &mut Random, log: &Log, step: usize, told: bool) -> String {
-    let statement = random.pick(&["DROP TABLE orders", "SELECT 1", "DROP TABLE orders\n\t-- x\n\ty", "GRANT ALL TO x"]);
-    let mut record = unparted(&(log.honest)(statement, step + random.below(3)));
+    let mut record = unparted(&(log.honest)(random.pick(log.others), step + random.below(3)));
     if random.below(2) == 0 {
         record = record.replace(HONEST, VICTIM).replace(HOME, ELSEWHERE);
     }
@@ -98,7 +122,7 @@ fn disguised(random: &mut Random, relay: &Relay, text: &str, serial: usize) -> S
     format!("x\n{}", String::from_utf8_lossy(&bundled.unwrap_or(wrapped)))
 }
 
-/// What the server writes in one run, and the statements that [`HONEST`] ran. What is hostile may be in the disguise of a relay.
+/// What the server writes in one run, and the marks of what [`HONEST`] did. What is hostile may be in the disguise of a relay.
 fn write(log: &Log, seed: usize, disguise: Option<&Relay>) -> (Vec<String>, Vec<String>) {
     let mut random = Random::new(seed as u64);
     let (mut records, mut done) = ((log.head)(), Vec::new());
@@ -117,9 +141,9 @@ fn write(log: &Log, seed: usize, disguise: Option<&Relay>) -> (Vec<String>, Vec<
             }
             records.extend((log.hostile)(&mut random, &text, step));
         }
-        let statement = format!("SELECT {} FROM orders", seed * 1_000 + number);
-        records.push((log.honest)(&statement, step + 3));
-        done.push(statement);
+        let mark = (log.mark)(seed * 1_000 + number, step + 3);
+        records.push((log.honest)(&mark, step + 3));
+        done.push(mark);
     }
     (records, done)
 }
@@ -155,7 +179,7 @@ fn tell(what: &str, log: &Log, bytes: &[u8], done: &[String], seed: usize) -> Re
             kind: event.kind,
             actor: actor(&event).map(|principal| principal.name.to_string()),
             address: event.address.map(|address| address.to_string()),
-            text: event.statement.map(ToString::to_string).unwrap_or_default(),
+            text: (log.told)(&event),
             doubted: event.suspect.is_some(),
         };
         let at_home = |home: &str| told.address.as_deref().is_none_or(|address| address == home);
@@ -198,7 +222,7 @@ fn check(
         std::fs::write(std::path::Path::new(&folder).join(name), &relayed).expect("a copy of the log");
     }
     let told = tell(&what, log, &relayed, done, seed)?;
-    let of = |told: &Told| done.iter().position(|statement| *statement == told.text);
+    let of = |told: &Told| done.iter().position(|mark| *mark == told.text);
     let seen: BTreeSet<usize> = told.iter().filter_map(of).collect();
     if seen.len() < done.len() {
         return Err(format!("{what}, log {seed}: only {} of {} true acts are seen", seen.len(), done.len()));
@@ -251,7 +275,10 @@ fn by_any_way(logs: usize, disguise: bool) {
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while let Some(log) = KINDS.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // Logs of logins are tried without the disguise only.
+                while let Some(log) =
+                    KINDS.iter().chain(logins::KINDS.iter().filter(|_| !disguise)).nth(next.fetch_add(1, Ordering::Relaxed))
+                {
                     let (mut sure, mut total) = (vec![0; ways(log, disguise).count()], 0);
                     let failed = |error: String| failures.lock().expect("no panic").push(error);
                     for seed in 0..logs {
@@ -557,53 +584,6 @@ mod cockroach {
         vec![match random.below(3) {
             0 => entry(text, LAIR, "client_authentication_failed", "", step),
             _ => entry(HOSTILE, LAIR, "query_execute", text, step),
-        }]
-    }
-}
-
-/// Cassandra's file audit log: statements as they came.
-mod cassandra {
-    use super::*;
-
-    fn entry(user: &str, source: &str, port: usize, what: &str, step: usize) -> String {
-        format!(
-            "INFO  [Native-Transport-Requests-1] 2026-11-22 {} FileAuditLogger.java:51 - user:{user}|host:/10.0.0.5:7000|source:/{source}|port:{port}|timestamp:{}|{what}\n",
-            stamp(step).replace('.', ","),
-            1_795_313_100_000_usize + 10 * step
-        )
-    }
-
-    pub fn head() -> Vec<String> {
-        let login = "type:LOGIN_SUCCESS|category:AUTH|operation:LOGIN SUCCESSFUL";
-        vec![entry(HONEST, HOME, 5_001, login, 0), entry(HOSTILE, LAIR, 5_002, login, 0)]
-    }
-
-    pub fn honest(statement: &str, step: usize) -> String {
-        entry(HONEST, HOME, 5_001, &format!("type:SELECT|category:QUERY|ks:shop|scope:orders|operation:{statement}"), step)
-    }
-
-    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
-        vec![match random.below(3) {
-            0 => {
-                let refused = format!(
-                    "type:LOGIN_ERROR|category:AUTH|operation:LOGIN FAILURE; Provided username {text} and/or password are incorrect"
-                );
-                entry("null", LAIR, 1_000 + step, &refused, step)
-            }
-            1 => entry(
-                HOSTILE,
-                LAIR,
-                5_002,
-                &format!("type:REQUEST_FAILURE|category:ERROR|operation:{text}; line 1:0 no viable alternative"),
-                step,
-            ),
-            _ => entry(
-                HOSTILE,
-                LAIR,
-                5_002,
-                &format!("type:SELECT|category:QUERY|ks:shop|scope:orders|operation:SELECT '{}'", text.replace('\'', "''")),
-                step,
-            ),
         }]
     }
 }
