@@ -96,6 +96,9 @@ fn iso(line: &[u8]) -> bool {
     [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, i1, i2, s1, s2, f1, f2, f3].iter().all(u8::is_ascii_digit)
 }
 
+/// What is no thread of MongoDB's.
+const LEVELS: [&[u8]; 10] = [b"debug", b"info", b"notice", b"note", b"warn", b"warning", b"error", b"critical", b"alert", b"emergency"];
+
 /// A line, taken apart. The message is the rest of the record.
 #[derive(Debug, Clone, Copy)]
 struct Line<'a> {
@@ -119,8 +122,11 @@ impl<'a> Line<'a> {
         let close = open + rest.get(open..)?.find_byte(b']')?;
         let word = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'_');
         between.iter().all(word).then_some(())?;
-        let message = rest.get(close + 1..)?;
-        Some(Line { stamp, context: rest.get(open + 1..close)?, message: message.strip_prefix(b" ").unwrap_or(message).trimmed_start() })
+        let (context, message) = (rest.get(open + 1..close)?, rest.get(close + 1..)?);
+        // Many other logs have their level in brackets behind the time.
+        let level = between.is_empty() && LEVELS.iter().any(|level| context.eq_ignore_ascii_case(level));
+        (!level).then_some(())?;
+        Some(Line { stamp, context, message: message.strip_prefix(b" ").unwrap_or(message).trimmed_start() })
     }
 }
 

@@ -154,13 +154,10 @@ fn podman(line: &[u8]) -> Found<'_> {
         }
         // In colours all of the line is, with the reset at its end.
         let rest = if line.first() == Some(&ESCAPE) { rest.strip_suffix(b"\x1b[0m").unwrap_or(rest) } else { rest };
-        if let Some((stamp, line)) = rest.part(" ")
-            && let Some(time) = rfc3339(stamp)
-        {
-            return Some(Whose { time: Some(time), of: [b"", b"", name], line });
-        }
+        // The time may be the log's own as well as podman's, and is left to what opens the line.
+        let timed = rest.part(" ").is_some_and(|(stamp, _)| rfc3339(stamp).is_some());
         let id = name.len() == 12 && name.iter().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-        id.then_some(Whose { time: None, of: [b"", b"", name], line: rest })
+        (id || timed).then_some(Whose { time: None, of: [b"", b"", name], line: rest })
     };
     whose().map_or(Found::No, Found::Of)
 }
@@ -272,12 +269,12 @@ mod tests {
 
     #[test]
     fn containers_of_podman() {
-        let time = "2026-11-22T01:21:28.484Z";
+        let timed = "2026-11-22T02:21:28.484000000+01:00 a";
         let records = [
             ("3f8f2c0a9d41 a b", "/3f8f2c0a9d41", "a b"),
-            ("3f8f2c0a9d41 2026-11-22T02:21:28.484000000+01:00 a", &format!("{time} /3f8f2c0a9d41"), "a"),
-            ("db 2026-11-22T02:21:28.484000000+01:00 a", &format!("{time} /db"), "a"),
-            ("\u{1b}[31mdb 2026-11-22T02:21:28.484000000+01:00 a\u{1b}[0m", &format!("{time} /db"), "a"),
+            (&format!("3f8f2c0a9d41 {timed}"), "/3f8f2c0a9d41", timed),
+            (&format!("db {timed}"), "/db", timed),
+            (&format!("\u{1b}[31mdb {timed}\u{1b}[0m"), "/db", timed),
         ];
         check(&PODMAN, &records, &["db a b", "3f8f2c0a9d4 a", "3F8F2C0A9D41 a", "2026-11-22 02:21:28 a", ""]);
     }
