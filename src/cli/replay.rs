@@ -87,7 +87,10 @@ pub fn run(command: Replay) -> Result<(), Failure> {
     if let Some(failed) = failed {
         return Err(failed);
     }
-    out.flush().map_err(|error| format!("cannot write the alerts: {error}"))?;
+    match out.flush() {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        flushed => flushed.map_err(|error| format!("cannot write the alerts: {error}"))?,
+    }
     finish(&summary)
 }
 

@@ -18,6 +18,8 @@ use crate::framing::seek::Seek;
 const EXAMPLES: usize = 6;
 /// Lines without a session that are looked at for the place of `%q`.
 const STOPPED: usize = 16;
+/// Fields of any length in a prefix. There are seven in all; what has more is a record of another kind, which would be laid out in very many ways.
+const MOST_WORDS: usize = 8;
 /// Longest start of a line that is taken for a prefix.
 const LONGEST: usize = 512;
 
@@ -76,7 +78,8 @@ pub(super) fn learn(lines: &[&[u8]]) -> Option<(Prefix, usize)> {
     let mut best: Option<(Prefix, usize, bool)> = None;
     for (line, names) in examples {
         let prefix = Prefix::compile(&text(&meanings(parts(line.head, names, &lines), names, line.head, &lines)));
-        if prefix.full.iter().filter(|piece| matches!(piece, Piece::Field(..))).count() == 0 {
+        let fields = |of: fn(Form) -> bool| prefix.full.iter().filter(|piece| matches!(piece, Piece::Field(_, form) if of(*form))).count();
+        if fields(|_| true) == 0 || fields(|form| matches!(form, Form::Word | Form::Any | Form::Remote)) > MOST_WORDS {
             continue;
         }
         let prefix = stopping(numbered(prefix, &lines), &lines);
