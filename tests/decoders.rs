@@ -16,7 +16,7 @@ use tokenwatch::decoder::{Decoded, FORMATS, Format, by_name};
 use tokenwatch::framing::envelope::{self, ENVELOPES};
 
 /// Ways to cut each log into pieces, and of places to restart at.
-const TRIES: u64 = 200;
+const TRIES: u64 = 80;
 
 /// Logs up to this size also come a byte at a time.
 const SMALL: usize = 12 << 10;
