@@ -182,20 +182,20 @@ fn operators_control_learning() {
     assert!(watched.said(&["baseline", "pin", "billing"]).contains("pinned since 2026-11-14; nothing to do"));
     assert!(watched.said(&["tokens", "list"]).lines().any(|line| line.starts_with("billing") && line.contains("pinned")));
     watched.daemon.wait_metric("tokenwatch_tokens_pinned", 1.0);
-    for day in [15, 17] {
+    for day in [15, 17, 19] {
         watched.live(&theft(day, "192.0.2.7", "swag"));
         watched.live(&ordinary(day + 1));
     }
     let alerts = watched.alerts("billing");
-    assert_eq!(alerts.len(), 4, "one for each night");
+    assert_eq!(alerts.len(), 5, "one for each night");
     let shown = watched.said(&["baseline", "show", "billing"]);
     assert!(shown.starts_with("billing, pinned since 2026-11-14"), "{shown}");
     assert!(shown.lines().any(|line| line.contains("192.0.2.0/24") && line.ends_with("since the pin: not judged by")), "{shown}");
     watched.daemon.stop();
-    watched.said(&["alerts", "dismiss", id(&alerts[3])]);
+    watched.said(&["alerts", "dismiss", id(&alerts[4])]);
     watched.daemon.start();
-    watched.live(&theft(19, "192.0.2.7", "swag"));
-    assert_eq!(watched.alerts("billing").len(), 4, "it was dismissed");
+    watched.live(&theft(21, "192.0.2.7", "swag"));
+    assert_eq!(watched.alerts("billing").len(), 5, "it was dismissed");
     assert_eq!(watched.said(&["baseline", "unpin", "billing"]), "billing learns again\n");
     assert_eq!(watched.token("billing")["pinned"], false);
 

@@ -138,6 +138,11 @@ impl<K: Copy + Eq, const N: usize> Usual<K, N> {
         self.0.iter().any(|e| e.is(key))
     }
 
+    /// It was used on several days: the fleet counts this token among its users.
+    pub fn adopted(&self, key: K) -> bool {
+        self.0.iter().any(|e| e.is(key) && e.last_day > e.first_day)
+    }
+
     /// The most used values of the days before this one, for explanations.
     pub fn top_before(&self, day: u16, most: usize) -> Vec<Entry<K>> {
         let mut all = self.top(usize::MAX);

@@ -109,7 +109,8 @@ fn unpopular(case: &Case<'_>, unit: &mut Unit) -> u8 {
     if unit.levels.get(Feature::Network as usize).is_none_or(|level| *level == 0) || trusted(case, unit, prefix) {
         return 0;
     }
-    match case.fleet.users(Thing::Network, prefix.short()) {
+    let itself = u32::from(case.baseline.networks.adopted(prefix));
+    match case.fleet.users(Thing::Network, prefix.short()).saturating_sub(itself) {
         10.. => 0,
         5.. => 1,
         1.. => 2,

@@ -121,7 +121,7 @@ fn created(baseline: &Baseline, fleet: &Fleet, seen: &Observation) -> bool {
     let own = |object| {
         let others = [Operation::Select, Operation::Insert, Operation::Update, Operation::Delete].into_iter().any(|operation| {
             let key = key(operation, object);
-            fleet.users(Thing::Scope, short_scope(key)) > u32::from(baseline.scopes.known(key, baseline.day))
+            fleet.users(Thing::Scope, short_scope(key)) > u32::from(baseline.scopes.adopted(key))
         });
         baseline.scopes.met(key(Operation::Create, object)) && !others
     };
