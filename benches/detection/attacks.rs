@@ -29,7 +29,7 @@ impl Strength {
 pub const SCENARIOS: &[(&str, &[&str])] = &[
     ("stolen, bulk", PLACE),
     ("stolen, mimicking", PLACE),
-    ("stolen, near", PLACE),
+    ("stolen, near", NEAR),
     ("same machine, other client", &["new_client"]),
     ("parallel use", PLACE),
     ("insider, other tables", DEED),
@@ -52,6 +52,8 @@ pub const DEFINITE: &[(&str, &[&str])] = &[(REVOKED, &["policy.revoked"]), ("can
 const REVOKED: &str = "revoked token";
 const PLACE: &[&str] =
     &["new_network", "new_address", "policy.network", "concurrent_use", "unpopular_network", "rule.failed", "rule.credential_stuffing"];
+/// Careless ones bring their own tools there.
+const NEAR: &[&str] = &["new_network", "new_address", "policy.network", "concurrent_use", "unpopular_network", "new_client"];
 const DEED: &[&str] = &["new_scope", "new_operation", "sensitive_object", "new_statement", "policy.scope", "rule."];
 
 /// One attack.
@@ -185,12 +187,6 @@ fn near(home: Option<IpAddr>, dice: &mut Dice) -> IpAddr {
     }
 }
 
-/// A query of one of these tables.
-fn one_read(tables: &[String], dice: &mut Dice) -> String {
-    let table = dice.pick(tables).clone();
-    schema::read(&table, dice).text(dice)
-}
-
 fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, dice: &mut Dice, acts: &mut Vec<Act>) {
     let usual = token.addresses.first().or(token.home.first()).copied().unwrap_or_else(|| crate::population::cloud(dice));
     let own: Rc<str> = token.clients[0].clone();
@@ -209,9 +205,14 @@ fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, 
             _ => token.moment(dice).min(22 * HOUR),
         };
     let size = match strength {
-        Strength::Easy => 60,
-        Strength::Medium => 20,
-        Strength::Hard => 6,
+        Strength::Easy => 50,
+        Strength::Medium => 16,
+        Strength::Hard => 5,
+    };
+    // He has found what he came for: a few statements again and again are no more distinct ones than a deployment brings.
+    let few = |tables: &[String], dice: &mut Dice| -> Vec<Template> {
+        let wanted = size / 4 + 1;
+        (0..wanted).map(|_| schema::read(&dice.pick(tables).clone(), dice)).collect()
     };
     let mimic = |dice: &mut Dice| dice.skewed(&token.statements).text(dice);
     let spread = |dice: &mut Dice, over: i64| begin + dice.between(0, over);
@@ -239,23 +240,26 @@ fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, 
         }
         "stolen, near" => {
             let from = near(Some(usual), dice);
+            let reads = few(&tables[..10], dice);
             say(begin, from, &foreign, "", End::Login);
             for _ in 0..size {
-                let text = one_read(&tables[..10], dice);
+                let text = dice.pick(&reads).text(dice);
                 say(spread(dice, 2 * HOUR), from, &foreign, &text, End::Done);
             }
         }
         "same machine, other client" => {
             let client: Rc<str> = Rc::from(*dice.pick(&["psql", "sqlmap", "python3", "perl-dbi", "custom"]));
+            let reads = few(&tables, dice);
             say(begin, usual, &client, "", End::Login);
             for _ in 0..size {
-                let text = if strength == Strength::Hard { mimic(dice) } else { one_read(&tables, dice) };
+                let text = if strength == Strength::Hard { mimic(dice) } else { dice.pick(&reads).text(dice) };
                 say(spread(dice, 2 * HOUR), usual, &client, &text, End::Done);
             }
         }
         "insider, other tables" => {
+            let reads = few(&other[..10], dice);
             for _ in 0..size {
-                let text = one_read(&other[..10], dice);
+                let text = dice.pick(&reads).text(dice);
                 say(spread(dice, 4 * HOUR), usual, &own, &text, End::Done);
             }
         }
@@ -293,7 +297,7 @@ fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, 
             }
         }
         "denied probing" => {
-            for n in 0..size.min(20) {
+            for n in 0..size.min(12) {
                 let text = schema::read(&other[n % other.len()], dice).text(dice);
                 say(spread(dice, 2 * HOUR), usual, &own, &text, End::Denied);
             }
@@ -348,14 +352,15 @@ fn play(scenario: &str, strength: Strength, day: i64, days: i64, token: &Token, 
                 let text = mimic(dice);
                 say(time, from, &own, &text, End::Done);
             }
-            for _ in 0..size.max(20) {
-                let text = format!("SELECT * FROM {}", dice.pick(&other));
+            let at = dice.below(other.len() - 3);
+            for _ in 0..size.max(6) {
+                let text = format!("SELECT * FROM {}", dice.pick(&other[at..at + 3]));
                 say(spread(dice, 2 * HOUR), from, &own, &text, End::Done);
             }
         }
         "stuffing, then success" => {
             let from = stranger(strength, token, dice);
-            for _ in 0..size {
+            for _ in 0..size * 2 {
                 say(spread(dice, 20 * MINUTE), from, &foreign, "", End::LoginRefused);
             }
             let at = begin + 25 * MINUTE;

@@ -12,12 +12,12 @@ pub const CHANGES: &[(&str, f64, &[Class])] = &[
     ("move", 0.012, &[Class::Service, Class::Pooled, Class::Batch, Class::Monitoring]),
     ("scheduled job", 0.02, &[Class::Service, Class::Batch, Class::Rare]),
     ("load", 0.02, &[Class::Service, Class::Pooled, Class::Ci]),
-    ("error storm", 0.01, &[Class::Service, Class::Pooled, Class::Batch]),
-    ("missing grant", 0.012, &[Class::Service, Class::Batch]),
+    ("error storm", 0.02, &[Class::Service, Class::Pooled, Class::Batch]),
+    ("missing grant", 0.02, &[Class::Service, Class::Batch]),
     ("new tool", 0.015, &[Class::Person, Class::Admin]),
     ("travel", 0.015, &[Class::Person, Class::Admin]),
     ("leave", 0.012, &[Class::Person, Class::Batch, Class::Rare]),
-    ("busy day", 0.04, &[Class::Person, Class::Batch, Class::Admin]),
+    ("busy day", 0.06, &[Class::Person, Class::Batch, Class::Admin]),
     ("overtime", 0.03, &[Class::Person, Class::Admin]),
     ("new project", 0.02, &[Class::Person, Class::Service]),
     ("new provider", 0.008, &[Class::Service]),
@@ -99,11 +99,11 @@ fn change(what: &str, seed: u64, day: i64, token: &mut Token, dice: &mut Dice, a
             }
         }
         "missing grant" => {
-            let table = format!("{}_v{day}", dice.pick(&tables[..10]));
-            let template = schema::read(&table, dice);
+            let reads: Vec<_> =
+                (0..1 + dice.below(3)).map(|_| schema::read(&format!("{}_v{day}", dice.pick(&tables[..10])), dice)).collect();
             for _ in 0..3 + dice.below(30) {
                 let at = begin + dice.between(9 * HOUR, 11 * HOUR);
-                acts.push(token.act(at, token.addresses[0], &token.clients[0], &template.text(dice), End::Denied));
+                acts.push(token.act(at, token.addresses[0], &token.clients[0], &dice.pick(&reads).text(dice), End::Denied));
             }
         }
         "new tool" => {

@@ -6,7 +6,7 @@
 //! and schemas of every second token are declared), `--attacks SHARE` (of the tokens; 0 for none), `--no-drip` (bursts without the drip
 //! that was to make them usual), `--svg FILE` (detection against false alerts as a picture), `--log FILE` (the log itself, and in `FILE.truth` each token
 //! with the attack on it, a JSON object a line; `simple.py` reads them),
-//! `--explain` (levels and score of each attack's days, on standard error), `--scores FILE` (levels of every token-day and of its strangest unit, odds and score).
+//! `--read DIR` (a company of `benches/company` instead of our own, only for `--scores`), `--explain` (levels and score of each attack's days, on standard error), `--scores FILE` (levels of every token-day and of its strangest unit, odds and score).
 //!
 //! An attack counts as found where an alert about its token comes at one of its events or at most ten minutes later. Everything else
 //! that is alerted is false. Tune on seeds 1 to 5, report others.
@@ -14,6 +14,7 @@
 mod attacks;
 mod changes;
 mod dice;
+mod elsewhere;
 mod log;
 mod population;
 mod report;
@@ -25,6 +26,8 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokenwatch::baseline::Baseline;
+use tokenwatch::baseline::fleet::Fleet;
 use tokenwatch::baseline::unit::{FEATURES, Most};
 use tokenwatch::config::Config;
 use tokenwatch::detect::DETECTORS;
@@ -56,6 +59,7 @@ pub struct Wanted {
     log: Option<String>,
     explain: bool,
     scores: Option<String>,
+    read: Vec<String>,
 }
 
 impl Wanted {
@@ -73,6 +77,7 @@ impl Wanted {
             log: None,
             explain: false,
             scores: None,
+            read: Vec::new(),
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -92,6 +97,7 @@ impl Wanted {
                 "--explain" => wanted.explain = true,
                 "--log" => wanted.log = Some(value()),
                 "--scores" => wanted.scores = Some(value()),
+                "--read" => wanted.read.push(value()),
                 "--svg" => wanted.svg = Some(value()),
                 "--bench" => {}
                 other => panic!("unknown option {other}"),
@@ -233,14 +239,18 @@ fn write_scores(company: &Company, day: i64, judge: &Judge, out: &mut dyn Write)
             Some(attack) if attack.drip || (attack.begin - START) / DAY <= day => "after".to_owned(),
             _ => "-".to_owned(),
         };
-        let Most { levels, score, alerted } = baseline.units.most();
-        let odds: Vec<f32> = baseline.odds(judge.engine().fleet()).iter().flatten().map(|q| *q as f32).collect();
-        let (class, score, hours) = (token.class.name(), score.unwrap_or(-9.0), baseline.hours.iter().filter(|days| **days > 0).count());
-        let (number, active) = (token.number, baseline.active_days);
-        let strangest = baseline.units.strangest().map_or([0; FEATURES], |unit| unit.levels);
-        let line = format!("{day},{class},{what},{score:.3},{alerted},{number},{active},{levels:?};{strangest:?};{hours};{odds:?}");
-        writeln!(out, "{line}").unwrap_or_else(|e| panic!("--scores: {e}"));
+        write_score(day, token.class.name(), &what, token.number, baseline, judge.engine().fleet(), out);
     }
+}
+
+fn write_score(day: i64, class: &str, what: &str, number: usize, baseline: &Baseline, fleet: &Fleet, out: &mut dyn Write) {
+    let Most { levels, score, alerted } = baseline.units.most();
+    let odds: Vec<f32> = baseline.odds(fleet).iter().flatten().map(|q| *q as f32).collect();
+    let (score, hours) = (score.unwrap_or(-9.0), baseline.hours.iter().filter(|days| **days > 0).count());
+    let active = baseline.active_days;
+    let strangest = baseline.units.strangest().map_or([0; FEATURES], |unit| unit.levels);
+    let line = format!("{day},{class},{what},{score:.3},{alerted},{number},{active},{levels:?};{strangest:?};{hours};{odds:?}");
+    writeln!(out, "{line}").unwrap_or_else(|e| panic!("--scores: {e}"));
 }
 
 /// Each token with its class, the attack on it, and when the preparation of that began, when it ended and when its acts were, in microseconds.
@@ -284,6 +294,11 @@ fn main() {
     let wanted = Wanted::read();
     let mut report = report::Report::new(&wanted.budgets);
     let mut scores = wanted.scores.as_ref().map(|path| File::create(path).map(BufWriter::new).unwrap_or_else(|e| panic!("{path}: {e}")));
+    if !wanted.read.is_empty() {
+        let out = scores.as_mut().expect("--read needs --scores");
+        wanted.read.iter().for_each(|folder| elsewhere::score(folder.as_ref(), wanted.learning as u64, out));
+        return;
+    }
     for seed in wanted.seeds.clone() {
         let company = company(seed, &wanted);
         if let Some(path) = &wanted.log {

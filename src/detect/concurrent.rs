@@ -10,6 +10,9 @@ use crate::severity::Severity;
 pub const CONCURRENT_USE: Detector =
     Detector { name: "concurrent_use", about: "used from two places within ten minutes, or faster than anybody travels", level, find };
 
+/// A twentieth of all uses makes a network one of the token's own places. A build machine that comes from anywhere has none, and two at once are its trade.
+const LEAST_SHARE: u32 = 20;
+
 /// The other known network that was used within ten minutes, the farthest first, with how far it is.
 fn other(case: &Case<'_>) -> Option<(Prefix, u8)> {
     let here = prefix_of(case.seen.network?);
@@ -18,10 +21,14 @@ fn other(case: &Case<'_>) -> Option<(Prefix, u8)> {
     if known.known(here, day) && !young(case, here) {
         return None;
     }
-    let elsewhere = known.iter().map(|e| e.key).filter(|prefix| {
-        *prefix != here && case.baseline.recent.within(*prefix, case.seen.time, 10 * Time::MINUTE) && known.known(*prefix, day)
+    let uses: u32 = known.iter().map(|e| u32::from(e.count)).sum();
+    let elsewhere = known.iter().filter(|e| {
+        !e.is(here)
+            && u32::from(e.count).saturating_mul(LEAST_SHARE) >= uses
+            && case.baseline.recent.within(e.key, case.seen.time, 10 * Time::MINUTE)
+            && e.known(day)
     });
-    elsewhere.map(|prefix| (prefix, far(here, prefix))).max_by_key(|(prefix, far)| (*far, *prefix))
+    elsewhere.map(|e| (e.key, far(here, e.key))).max_by_key(|(prefix, far)| (*far, *prefix))
 }
 
 /// 1: both inside; 2: both outside and near; 3: both outside; 4: one inside, one outside.
