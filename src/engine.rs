@@ -13,7 +13,7 @@ use crate::baseline::network::prefix_of;
 use crate::baseline::places::Places;
 use crate::baseline::unit::Units;
 use crate::baseline::{Baseline, day_of};
-use crate::detect::{Case, Fact, Finding, Mode, Settings, policy, rules, unusual};
+use crate::detect::{Case, Fact, Finding, Mode, Settings, escalation, policy, rules, unusual};
 use crate::event::{Kind, Outcome, Time};
 use crate::observation::Observation;
 use crate::token::TokenId;
@@ -155,6 +155,19 @@ impl Engine {
         }
         if !seen.rules.is_empty() {
             rules::judge(settings, fleet, baseline, seen, mode, out);
+        }
+        let day = day_of(seen.time).max(baseline.day);
+        if baseline.aftermath.lasts(day) {
+            let case = Case { settings, fleet, baseline, seen, mode };
+            if escalation::suspected(&case) {
+                let growth = baseline.aftermath.note(day);
+                let case = Case { settings, fleet, baseline, seen, mode };
+                out.extend(growth.map(|growth| escalation::find(&case, growth)));
+            }
+        }
+        if out.len() > before && seen.acting {
+            baseline.aftermath.report(day);
+            quarantine = true;
         }
         for finding in out.get(before..).unwrap_or_default() {
             if let Fact::Policy(bit) = finding.fact

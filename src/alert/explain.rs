@@ -1,6 +1,7 @@
 //! Words for findings: what was seen, what is usual, how sure, what to do. Names come from the dictionary; no literal ever does.
 
 use crate::alert::{Finding, Source};
+use crate::baseline::aftermath::Growth;
 use crate::baseline::network::{Prefix, is_internal, of_key};
 use crate::baseline::usual::Entry;
 use crate::baseline::{Class, scope_object, scope_operation};
@@ -248,6 +249,11 @@ impl Explainer<'_> {
                 ),
                 format!("one place at a time {history}"),
                 "ask whether the owner used a VPN; if not, somebody else has the token: revoke it".to_owned(),
+            ),
+            Fact::Escalation(Growth { today, most, days }) => (
+                format!("what an alert of the last weeks reported goes on, and grows: {today} uses today{place}: {act}"),
+                format!("at most {most} a day on {days} days since that alert"),
+                "answer the open alert: dismiss it if its owner says that all is well; if not, revoke the token".to_owned(),
             ),
             Fact::Dormant { days, longest } => {
                 (format!("used after {days} days of silence{place}: {act}"), format!("at most {longest} days of silence {history}"), ask)

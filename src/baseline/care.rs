@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::aftermath::Aftermath;
 use super::surprise::History;
 use super::volume::Volume;
 use super::{Baseline, CLASSES, fleet};
@@ -106,6 +107,7 @@ impl Baseline {
     /// A person says that what was new on these days is usual, and that these behaviours of the dismissed `alert` are no reason for another.
     pub fn accept(&mut self, days: &std::ops::RangeInclusive<u16>, keys: &[u64], alert: u64) {
         self.accept_days(days);
+        self.aftermath = Aftermath::default();
         if !keys.is_empty() {
             let excuses = &mut self.care.get_or_insert_default().excuses;
             for key in keys {

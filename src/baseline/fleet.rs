@@ -9,7 +9,7 @@ use super::unit::{FEATURES, Most};
 use crate::event::Time;
 
 /// First byte of the stored tables. Those before them began with a count of days, whose first byte was 0.
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 
 /// Weight of the tables below, in token-days a bin.
 const PRIOR_DAYS: f64 = 200.0;
@@ -132,6 +132,8 @@ struct Scores {
     counts: Vec<u32>,
     /// Those of token-days with an alert, which are not among the counts.
     alerted: Vec<u32>,
+    /// Those of the counts whose tokens were not judged yet: no alert tells what of it was misuse, so all of it counts as harmless.
+    unjudged: Vec<u32>,
     /// The threshold that was in force.
     threshold: f64,
 }
@@ -182,12 +184,12 @@ impl Fleet {
     }
 
     /// A token's day is over. The levels of days with an alert do not count: an attack is not what tokens usually do. `counts`: the
-    /// token's baseline is so far that the score counts for the threshold.
-    pub fn close(&mut self, kind: Kindred, day: &Most, counts: bool) {
+    /// token's baseline is so far that the score counts for the threshold. `judged`: it could have been alerted.
+    pub fn close(&mut self, kind: Kindred, day: &Most, counts: bool, judged: bool) {
         self.changed = true;
         let tables = &mut self.tables;
         if let Some(scores) = tables.ring.last_mut().filter(|_| counts) {
-            scores.note(day);
+            scores.note(day, judged);
         }
         if day.alerted {
             return;
@@ -223,7 +225,7 @@ impl Fleet {
                 *past = *past * (1.0 - 1.0 / MEMORY) + more.map(|count| f64::from(*count)).sum::<f64>();
             }
         }
-        tables.fit = fit(&tables.ring, &tables.past, per_day(budget));
+        tables.fit = fit(&tables.ring, &tables.lasting(), per_day(budget));
         let threshold = self.threshold(budget);
         let ring = &mut self.tables.ring;
         if ring.len() >= DAYS {
@@ -286,9 +288,29 @@ fn per_day(budget: f64) -> f64 {
     (budget / 1000.0).clamp(1e-6, 0.5)
 }
 
+impl Tables {
+    /// What is known of harmless days apart from the last weeks' alerts: the long memory, and the days since on which nobody was judged.
+    fn lasting(&self) -> Vec<f64> {
+        let mut known = self.past.clone();
+        known.resize(SCORES, 0.0);
+        for day in self.ring.iter().rev().take(LAG) {
+            for (known, more) in known.iter_mut().zip(&day.unjudged) {
+                *known += f64::from(*more);
+            }
+        }
+        known
+    }
+}
+
 impl Scores {
-    fn note(&mut self, day: &Most) {
+    fn note(&mut self, day: &Most, judged: bool) {
         let counts = if day.alerted { &mut self.alerted } else { &mut self.counts };
+        for counts in std::iter::once(counts).chain((!judged).then_some(&mut self.unjudged)) {
+            Self::count(counts, day);
+        }
+    }
+
+    fn count(counts: &mut Vec<u32>, day: &Most) {
         counts.resize(SCORES, 0);
         let score = day.score.map_or(LOWEST, f64::from);
         let place = ((score - LOWEST) / STEP).clamp(0.0, (SCORES - 1) as f64) as usize;
@@ -373,7 +395,7 @@ mod tests {
         for day in 1..40 {
             fleet.reach(day, 1.0);
             for _ in 0..2_000 {
-                fleet.close(OLD, &Most { score: Some(25.0), ..Most::default() }, true);
+                fleet.close(OLD, &Most { score: Some(25.0), ..Most::default() }, true, true);
             }
         }
         assert!((fleet.threshold(1.0) - libm::log(1000.0)).abs() < 1e-9, "an attacker cannot push it higher");
@@ -392,10 +414,10 @@ mod tests {
                 let score = from - 0.85 * libm::log(u);
                 let over = score >= threshold;
                 alerted += u32::from(over && day > 100);
-                fleet.close(OLD, &Most { score: Some(score as f32), alerted: over, ..Most::default() }, true);
+                fleet.close(OLD, &Most { score: Some(score as f32), alerted: over, ..Most::default() }, true, true);
             }
             for _ in 0..if day > 185 { attacks } else { 0 } {
-                fleet.close(OLD, &Most { score: Some(12.0), alerted: true, ..Most::default() }, true);
+                fleet.close(OLD, &Most { score: Some(12.0), alerted: true, ..Most::default() }, true, true);
             }
             days += 500;
         }
@@ -427,7 +449,7 @@ mod tests {
             let over = |n: &u32| score(*n) >= threshold;
             alerted.push((0..1000u32).filter(over).count());
             for n in 0..1000 {
-                fleet.close(OLD, &Most { score: Some(score(n) as f32), alerted: over(&n), ..Most::default() }, true);
+                fleet.close(OLD, &Most { score: Some(score(n) as f32), alerted: over(&n), ..Most::default() }, true, true);
             }
         }
         let sum = |days: &[usize]| days.iter().sum::<usize>();
@@ -442,7 +464,7 @@ mod tests {
         for n in 0..10_000 {
             let mut day = Most::default();
             day.levels[0] = u8::from(n % 10 == 0);
-            fleet.close(OLD, &day, false);
+            fleet.close(OLD, &day, false, true);
         }
         assert!((before - 0.03).abs() < 1e-9);
         assert!((fleet.hazard(0, OLD)[0] - 0.1).abs() < 0.002);

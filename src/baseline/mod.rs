@@ -9,6 +9,7 @@ use crate::event::{Kind, Operation, Outcome, Time};
 use crate::observation::{Network, Observation, Scope};
 use crate::token::WordId;
 
+pub mod aftermath;
 pub mod care;
 pub mod fleet;
 pub mod network;
@@ -20,18 +21,19 @@ pub mod usual;
 pub mod volume;
 pub mod window;
 
+use aftermath::Aftermath;
 use care::Care;
 use fleet::{Fleet, Kindred, Schedule, Thing};
 use network::{Prefix, prefix_of};
 use recent::Recent;
 use surprise::History;
 use unit::{Odds, Units};
-use usual::Usual;
+use usual::{Standing, Usual};
 use volume::Volume;
 use window::Window;
 
 /// Layout of the stored record; a record of another layout is dropped and learned anew.
-pub const LAYOUT: u8 = 4;
+pub const LAYOUT: u8 = 5;
 
 /// An object and the operation applied to it, as one key: the object in the upper half.
 pub fn scope_key(scope: Scope) -> u128 {
@@ -200,6 +202,7 @@ pub struct Baseline {
     pub silence: u8,
     /// Until when a broken limit of the inventory counts as reported, in the order of the detector's table.
     pub policy_quiet: Option<Box<[Time; 6]>>,
+    pub aftermath: Aftermath,
     /// What people have decided about it; stored behind the record, which stays readable without.
     #[serde(skip)]
     pub care: Option<Box<Care>>,
@@ -232,6 +235,7 @@ impl Baseline {
             silences: [0; 4],
             silence: 0,
             policy_quiet: None,
+            aftermath: Aftermath::default(),
             care: None,
         }
     }
@@ -252,12 +256,11 @@ impl Baseline {
         } else if day > self.day {
             let most = self.units.most();
             let kind = self.kind();
-            let counts =
-                self.active_days >= SETTLED || self.mature(self.last_seen, learning) || self.active_days > 1 && fleet.settled(learning);
+            let judged = self.mature(self.last_seen, learning) || self.active_days > 1 && fleet.settled(learning);
             // The days of a token that does not learn say nothing of those that do.
             if self.pinned().is_none() {
                 self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));
-                fleet.close(kind, &most, counts);
+                fleet.close(kind, &most, judged || self.active_days >= SETTLED, judged);
             }
             self.units.clear();
             self.volume.next_day();
@@ -377,8 +380,16 @@ impl Baseline {
         self.skeletons.keep_known(day, &mut |skeleton| fleet.abandon(Thing::Skeleton, skeleton.0));
     }
 
+    /// Is anything of it among what was reported as new, and has not become usual since?
+    pub fn suspects(&self, seen: &Observation, day: u16) -> bool {
+        seen.network.is_some_and(|network| self.networks.standing(prefix_of(network), day) == Standing::Reported)
+            || seen.client.is_some_and(|client| self.clients.standing(client, day) == Standing::Reported)
+            || seen.shape.is_some_and(|shape| self.shapes.standing(shape, day) == Standing::Reported)
+            || seen.scopes.iter().any(|scope| self.scopes.standing(scope_key(*scope), day) == Standing::Reported)
+    }
+
     /// Is this network one of the token's own (usual, not merely reported)?
     pub fn knows(&self, network: Network) -> bool {
-        self.networks.standing(prefix_of(network), self.day) == usual::Standing::Usual
+        self.networks.standing(prefix_of(network), self.day) == Standing::Usual
     }
 }

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 /// Most values that one set remembers. The value seen longest ago makes room, so a token that touches everything stays bounded.
 pub const MOST: usize = 512;
 
-/// Days that a reported value waits before it counts as usual: seven quiet days after the alert, nobody has objected.
-pub const QUARANTINE_DAYS: u16 = 7;
+/// Days that a reported value waits before it counts as usual, the day of the report included: two weeks after the alert nobody has objected.
+pub const QUARANTINE_DAYS: u16 = 15;
 
 /// Days without use after which a value is new again.
 pub const EXPIRY_DAYS: u16 = 90;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::baseline::aftermath::Growth;
 use crate::baseline::fleet::Fleet;
 use crate::baseline::network::Prefix;
 use crate::baseline::places::Place;
@@ -28,6 +29,7 @@ pub mod client;
 pub mod concurrent;
 pub mod denied;
 pub mod dormant;
+pub mod escalation;
 pub mod excuse;
 pub mod hours;
 pub mod network;
@@ -207,6 +209,8 @@ pub enum Fact {
         rows: u32,
         record: u32,
     },
+    /// More than ever of what an alert has reported.
+    Escalation(Growth),
     Rule {
         index: u16,
         /// Events or distinct values, where the rule counts.
