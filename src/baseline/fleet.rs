@@ -61,6 +61,9 @@ const PRIOR_ALERTS: f64 = 5.0;
 const RAISES: f64 = 3.0;
 /// Token-days above the threshold for each alert: a token that is strange for days has one.
 const JOINED: f64 = 1.4;
+/// Of a memory of fewer token-days above the threshold than this, the score that this many exceed is taken, and an exponential tail from there: the
+/// highest one alone is chance.
+const FEW: f64 = 6.0;
 /// Scores are counted in bins of a quarter nat from -8 up.
 const SCORES: usize = 128;
 const LOWEST: f64 = -8.0;
@@ -145,9 +148,32 @@ struct Fit {
     threshold: f64,
     /// Token-days behind it.
     days: f64,
-    /// The same of the long memory, and how many alerts are expected in it.
-    lasting: f64,
+    /// The same of the long memory.
+    lasting: Memory,
+    /// The same of the last weeks' days on which nobody was judged.
+    learning: Memory,
+}
+
+/// What scores that are known to the end tell.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Memory {
+    /// Score that a token-day exceeds with the probability asked for.
+    score: f64,
+    /// Alerts expected.
     expected: f64,
+}
+
+impl Memory {
+    fn of(counts: &[f64], a: f64) -> Memory {
+        let known: f64 = counts.iter().sum();
+        let wanted = JOINED * a * known;
+        let beyond = if wanted > 0.0 { EXCESS * libm::log((FEW / wanted).max(1.0)) } else { 0.0 };
+        Memory { score: exceeded(counts, wanted.max(FEW)) + beyond, expected: a * known }
+    }
+
+    fn weight(self) -> f64 {
+        self.expected / (self.expected + PRIOR_ALERTS)
+    }
 }
 
 impl Fleet {
@@ -225,7 +251,7 @@ impl Fleet {
                 *past = *past * (1.0 - 1.0 / MEMORY) + more.map(|count| f64::from(*count)).sum::<f64>();
             }
         }
-        tables.fit = fit(&tables.ring, &tables.lasting(), per_day(budget));
+        tables.fit = fit(&tables.ring, &tables.past, &tables.unjudged(), per_day(budget));
         let threshold = self.threshold(budget);
         let ring = &mut self.tables.ring;
         if ring.len() >= DAYS {
@@ -248,7 +274,8 @@ impl Fleet {
             if fit.days >= 200.0 {
                 threshold = (PRIOR_THRESHOLD * threshold + fit.days * fit.threshold) / (PRIOR_THRESHOLD + fit.days);
             }
-            threshold += fit.expected / (fit.expected + PRIOR_ALERTS) * (fit.lasting - threshold).min(RAISES);
+            threshold += fit.lasting.weight() * (fit.lasting.score - threshold).min(RAISES);
+            threshold += fit.learning.weight() * (fit.learning.score - threshold).min(RAISES);
         }
         threshold.min(-libm::log(per_day(budget)))
     }
@@ -289,10 +316,9 @@ fn per_day(budget: f64) -> f64 {
 }
 
 impl Tables {
-    /// What is known of harmless days apart from the last weeks' alerts: the long memory, and the days since on which nobody was judged.
-    fn lasting(&self) -> Vec<f64> {
-        let mut known = self.past.clone();
-        known.resize(SCORES, 0.0);
+    /// The scores of tokens that were not judged, of the days that the long memory does not know yet.
+    fn unjudged(&self) -> Vec<f64> {
+        let mut known = vec![0.0; SCORES];
         for day in self.ring.iter().rev().take(LAG) {
             for (known, more) in known.iter_mut().zip(&day.unjudged) {
                 *known += f64::from(*more);
@@ -325,7 +351,7 @@ impl Scores {
 ///
 /// Days with an alert are attacks, or harmless and above the threshold. As many of them as the budget allows count as harmless, and lie in
 /// the tail. Its scale is that of scores which are only known up to the lowest threshold that was in force.
-fn fit(ring: &[Scores], past: &[f64], a: f64) -> Option<Fit> {
+fn fit(ring: &[Scores], past: &[f64], unjudged: &[f64], a: f64) -> Option<Fit> {
     let mut counts = [0u64; SCORES];
     for day in ring {
         for (count, more) in counts.iter_mut().zip(&day.counts) {
@@ -360,8 +386,7 @@ fn fit(ring: &[Scores], past: &[f64], a: f64) -> Option<Fit> {
             let excess = sum - seen * quantile + censored * (cut - quantile).max(STEP);
             let scale = (excess + PRIOR_EXCESSES * EXCESS) / (seen + PRIOR_EXCESSES);
             let threshold = quantile + scale * (libm::pow(TAIL / a, SHAPE) - 1.0) / SHAPE;
-            let known: f64 = past.iter().sum();
-            return Some(Fit { threshold, days, lasting: exceeded(past, JOINED * a * known), expected: a * known });
+            return Some(Fit { threshold, days, lasting: Memory::of(past, a), learning: Memory::of(unjudged, a) });
         }
     }
     None

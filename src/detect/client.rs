@@ -3,48 +3,15 @@
 use super::{Case, Detector, Fact, Finding};
 use crate::baseline::fleet::{Schedule, Thing};
 use crate::baseline::unit::Unit;
+use crate::baseline::usual::QUARANTINE_DAYS;
+use crate::baseline::{Baseline, day_of};
+use crate::identity::client::{by_hand, deploys};
 use crate::severity::Severity;
-use crate::token::WordId;
 
 pub const NEW_CLIENT: Detector = Detector { name: "new_client", about: "client software that the token never used", level, find };
 
-/// Families of programs with which people look around in databases ([`crate::identity::client::family`]).
-const BY_HAND: &[&[u8]] = &[
-    b"psql",
-    b"pgadmin",
-    b"pgcli",
-    b"dbeaver",
-    b"datagrip",
-    b"heidisql",
-    b"tableplus",
-    b"navicat",
-    b"beekeeper studio",
-    b"dbvisualizer",
-    b"squirrel sql client",
-    b"mysql",
-    b"mariadb",
-    b"mysqlsh",
-    b"mysqlworkbench",
-    b"mysql workbench",
-    b"mycli",
-    b"sqlplus",
-    b"sql developer",
-    b"sqlcmd",
-    b"microsoft sql server management studio",
-    b"microsoft sql server management studio query",
-    b"azdata",
-    b"mongosh",
-    b"mongodb compass",
-    b"cqlsh",
-    b"redis cli",
-    b"jupyter",
-];
-
-fn by_hand(client: WordId) -> bool {
-    BY_HAND.iter().any(|family| WordId::of(family) == client)
-}
-
-/// 3: used by three other tokens; 4: by fewer, or a tool of people where only programs were before: a service's password in a person's hand.
+/// 2: a tool that deploys; 3: used by three other tokens; 4: by fewer, or a tool of people where only programs were before: a service's password in
+/// a person's hand.
 fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
     let Some(client) = case.seen.client else { return 0 };
     let known = &case.baseline.clients;
@@ -52,7 +19,20 @@ fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
         return 0;
     }
     let machine = case.baseline.kind().schedule != Schedule::People && !known.iter().any(|e| by_hand(e.key));
-    if case.fleet.users(Thing::Client, client.0) >= 3 && !(machine && by_hand(client)) { 3 } else { 4 }
+    // Who says so may lie, and could as well give the name of the program that is known here.
+    if deploys(client) {
+        2
+    } else if case.fleet.users(Thing::Client, client.0) >= 3 && !(machine && by_hand(client)) {
+        3
+    } else {
+        4
+    }
+}
+
+/// People use the token with a tool of theirs: for two weeks, or since its first days.
+pub(super) fn of_people(baseline: &Baseline, day: u16) -> bool {
+    let old = |first: u16| first <= day_of(baseline.first_seen).saturating_add(1) || day >= first.saturating_add(QUARANTINE_DAYS);
+    baseline.clients.iter().any(|e| by_hand(e.key) && e.known(day) && e.reported().is_none() && (e.accepted() || old(e.first_day)))
 }
 
 fn find(case: &Case<'_>, _: &Unit) -> Option<Finding> {

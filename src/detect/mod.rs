@@ -75,6 +75,8 @@ pub struct RuleLimits {
     pub novel: bool,
     /// Says nothing of a token that did something of these kinds on an earlier day.
     pub unless_used: Vec<Class>,
+    /// Says nothing of a token that people use with a tool of theirs ([`client`]).
+    pub unless_by_hand: bool,
     /// Speaks of tokens that still learn.
     pub while_learning: bool,
     /// Microseconds for which it is not said again; `None`: the group window.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{Case, Distinct, Fact, Finding, Mode, Per, RuleLimits, Settings, StepLimits, excuse};
+use super::{Case, Distinct, Fact, Finding, Mode, Per, RuleLimits, Settings, StepLimits, client, excuse};
 use crate::baseline::fleet::{Fleet, Thing};
 use crate::baseline::network::{key, prefix_of};
 use crate::baseline::places::{Place, Places};
@@ -154,8 +154,9 @@ fn report(memories: &mut Vec<RuleMemory>, rule: &RuleLimits, now: Time, until: T
 
 fn fires(settings: &Settings, rule: &RuleLimits, hit: Hit, baseline: &mut Baseline, seen: &Observation, mode: Mode) -> Option<u32> {
     let settled = baseline.active_days > 1 || settings.learning <= Time::DAY && mode == Mode::Enforcing;
-    let excused =
-        rule.unless_used.iter().any(|class| baseline.used(*class)) || baseline.care.is_some() && baseline.excuses(excuse::rule(rule, seen));
+    let excused = rule.unless_used.iter().any(|class| baseline.used(*class))
+        || rule.unless_by_hand && client::of_people(baseline, day_of(seen.time).max(baseline.day))
+        || baseline.care.is_some() && baseline.excuses(excuse::rule(rule, seen));
     let last = rule.steps.last()?.word;
     let done_before = baseline.rules.iter().any(|memory| memory.rule == last && memory.last_day != 0);
     let day = day_of(seen.time).max(baseline.day).max(1);

@@ -12,6 +12,7 @@ use crate::config::problem::Problem;
 use crate::detect::Settings;
 use crate::detect::rule::{Example, ExampleEvent, Facts, Rule};
 use crate::event::{Address, Kind, Operation, Outcome, Time};
+use crate::identity::client::family;
 use crate::observation::{Evidence, Network, Observation, Scope, Violations};
 use crate::position::Partition;
 use crate::sql::inspect::inspect;
@@ -104,7 +105,7 @@ fn observe(rule: &Rule, event: &ExampleEvent) -> Observation {
         },
         acting: event.kind != Kind::LoginFailed,
         network,
-        client: event.client.as_deref().map(word),
+        client: event.client.as_deref().map(|client| word(&family(client.as_bytes()))),
         database: event.database.as_deref().map(word),
         shape: understood.as_ref().map(|(shape, _)| word(shape)),
         skeleton: None,

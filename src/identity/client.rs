@@ -1,5 +1,42 @@
 //! Client software by family: what a program calls itself, without what changes from run to run.
 
+use crate::token::WordId;
+
+/// Families of programs with which people look around in databases.
+const BY_HAND: &[&str] = &[
+    "psql",
+    "pgadmin",
+    "pgcli",
+    "dbeaver",
+    "datagrip",
+    "heidisql",
+    "tableplus",
+    "navicat",
+    "beekeeper studio",
+    "dbvisualizer",
+    "squirrel sql client",
+    "mysql",
+    "mariadb",
+    "mysqlsh",
+    "mysqlworkbench",
+    "mysql workbench",
+    "mycli",
+    "sqlplus",
+    "sql developer",
+    "sqlcmd",
+    "microsoft sql server management studio",
+    "microsoft sql server management studio query",
+    "azdata",
+    "mongosh",
+    "mongodb compass",
+    "cqlsh",
+    "redis cli",
+    "jupyter",
+];
+
+/// Families of programs that change a schema where a new version is deployed.
+const DEPLOYING: &[&str] = &["flyway", "liquibase", "alembic", "dbmate", "goose", "golang migrate", "sqitch", "atlas", "prisma migrate"];
+
 /// Longest family name, in bytes.
 const LONGEST: usize = 64;
 
@@ -40,6 +77,16 @@ pub fn family(name: &[u8]) -> String {
         out = text.chars().filter(|c| c.is_alphabetic()).take(LONGEST / 4).flat_map(char::to_lowercase).collect();
     }
     out
+}
+
+/// Is this family one of the tools with which people look around? What it is, it says itself.
+pub fn by_hand(family: WordId) -> bool {
+    BY_HAND.iter().any(|name| WordId::of(name.as_bytes()) == family)
+}
+
+/// Is it one of the tools that change a schema where a new version is deployed?
+pub fn deploys(family: WordId) -> bool {
+    DEPLOYING.iter().any(|name| WordId::of(name.as_bytes()) == family)
 }
 
 /// The five random letters that end the name of a Kubernetes pod, which has no vowels among them

@@ -90,6 +90,8 @@ pub struct Rule {
     pub novel: bool,
     /// Says nothing of a token that did something of these kinds on an earlier day: who reads catalogs or defines tables administers anyway.
     pub unless_used: Vec<Class>,
+    /// Says nothing of a token that people use with a tool of theirs, for two weeks or since its first days ([`crate::identity::client::by_hand`]).
+    pub unless_by_hand: bool,
     /// Speaks of tokens that still learn.
     pub while_learning: bool,
     /// Microseconds for which it is not said again; `None`: the group window.
@@ -123,6 +125,7 @@ impl Rule {
             attack: self.attack.clone(),
             novel: self.novel,
             unless_used: self.unless_used.clone(),
+            unless_by_hand: self.unless_by_hand,
             while_learning: self.while_learning,
             again: self.again,
             per: self.per,

@@ -85,11 +85,12 @@ fn rule(top: &Section<'_>, stem: &str) -> Rule {
         follow,
         novel: top.flag("novel").unwrap_or(false),
         unless_used: top.parsed_list("unless_used", class),
+        unless_by_hand: top.flag("unless_by_hand").unwrap_or(false),
         while_learning: top.flag("while_learning").unwrap_or(false),
         again: top.parsed("again", span),
         examples: top.each("test", example::parse),
     };
-    for (key, wanted) in [("novel", rule.novel), ("unless_used", !rule.unless_used.is_empty())] {
+    for (key, wanted) in [("novel", rule.novel), ("unless_used", !rule.unless_used.is_empty()), ("unless_by_hand", rule.unless_by_hand)] {
         if wanted && rule.per != Per::Token {
             top.problem(
                 top.at_key(key),
