@@ -60,7 +60,7 @@ const PRIOR_ALERTS: f64 = 5.0;
 /// The most (in nats) that it raises the threshold: a long wave of attacks must not blind.
 const RAISES: f64 = 3.0;
 /// Token-days above the threshold for each alert: a token that is strange for days has one.
-const JOINED: f64 = 1.4;
+const JOINED: f64 = 1.3;
 /// Of a memory of fewer token-days above the threshold than this, the score that this many exceed is taken, and an exponential tail from there: the
 /// highest one alone is chance.
 const FEW: f64 = 6.0;

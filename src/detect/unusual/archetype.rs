@@ -159,7 +159,7 @@ pub static CHANGES: &[Archetype] = &[
         (Network, 0.592, [7.34, 2.46, 0.19, 0.002]),
         (Errors, 0.951, [7.15, 2.37, 0.48, 0.002]),
     ] },
-    Archetype { name: "a move to other hosts", weight: 0.041, among: [1.0, 1.0, 0.2], rows: &[
+    Archetype { name: "a move to other hosts", weight: 0.041, among: [1.6, 1.0, 0.2], rows: &[
         (Network, 0.017, [1.51, 6.41, 2.03, 0.05]),
         (Peer, 0.215, [2.47, 3.31, 4.21, 0.002]),
         (Concurrent, 0.348, [1.85, 4.45, 3.67, 0.03]),
