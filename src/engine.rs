@@ -20,7 +20,7 @@ use crate::token::TokenId;
 
 pub mod trial;
 
-/// A unit whose likelihood ratio is above 5 teaches nothing for a week, alerted or not.
+/// What a unit whose likelihood ratio is above 5 shows for the first time is reported for two weeks, alerted or not ([`crate::baseline::usual`]).
 const QUARANTINE: f32 = 1.6;
 
 /// The baselines and the detectors that judge by them.

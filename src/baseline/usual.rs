@@ -207,14 +207,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reported_value_becomes_usual_after_seven_days() {
+    fn a_reported_value_becomes_usual_after_two_weeks() {
         let mut set: Usual<u64, 4> = Usual::default();
         assert_eq!(set.standing(7, 100), Standing::Novel);
         set.note(7, 100, true, &mut |_| {});
         assert_eq!(set.standing(7, 101), Standing::Reported);
-        assert_eq!(set.standing(7, 107), Standing::Usual);
-        set.note(7, 107, false, &mut |_| {});
-        assert_eq!(set.standing(7, 108), Standing::Usual);
+        assert_eq!(set.standing(7, 114), Standing::Reported);
+        assert_eq!(set.standing(7, 115), Standing::Usual);
+        set.note(7, 115, false, &mut |_| {});
+        assert_eq!(set.standing(7, 116), Standing::Usual);
     }
 
     #[test]

@@ -128,3 +128,39 @@ fn two_places_at_once() {
     assert_eq!(level(5), 4, "it was learned last week");
     assert_eq!(level(20), 0, "it works in both places");
 }
+
+/// What the detectors say of a token that a stranger uses so often on each day from [`TODAY`] on. `dismissed`: the first alert is, on its day.
+fn told(uses: &[i64], dismissed: bool) -> Vec<(i64, String)> {
+    let mut engine = Engine::new(Arc::new(Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([]))));
+    engine.step(&(TODAY - 30..TODAY).map(ordinary).collect::<Vec<_>>(), &mut Vec::new());
+    let mut told = Vec::new();
+    for (day, uses) in (TODAY..).zip(uses) {
+        let mut found = Vec::new();
+        let stranger = (0..*uses).map(|minute| Observation {
+            network: network("203.0.113.9"),
+            client: word("psql"),
+            time: Time(day * Time::DAY + 10 * Time::HOUR + minute * Time::MINUTE),
+            ..ordinary(day)
+        });
+        engine.step(&std::iter::once(ordinary(day)).chain(stranger).collect::<Vec<_>>(), &mut found);
+        told.extend(found.iter().map(|finding| (day - TODAY, finding.detector.to_string())));
+        if dismissed && day == TODAY {
+            let today = u16::try_from(day).unwrap();
+            assert!(engine.amend(TokenId::of(b"billing"), &mut |baseline, _| baseline.accept(&(today..=today), &[], 1)));
+        }
+    }
+    told
+}
+
+#[test]
+fn whoever_makes_himself_usual_and_then_takes_everything_is_told_twice() {
+    let on_days = |uses: &[i64], dismissed, detector: &str| -> Vec<i64> {
+        told(uses, dismissed).iter().filter(|(_, by)| by == detector).map(|(day, _)| *day).collect()
+    };
+    let drip = [2, 1, 3, 0, 2, 2, 1, 3, 2, 15, 15];
+    assert_eq!(on_days(&drip, false, "new_network"), [0]);
+    assert_eq!(on_days(&drip, false, "escalation"), [9], "at five times what he did before, and not the day after");
+    assert_eq!(on_days(&drip, true, "escalation"), [0; 0], "its owner knows him");
+    assert_eq!(on_days(&[2, 1, 3, 0, 2, 2, 1, 3, 2, 6], false, "escalation"), [0; 0], "a little more");
+    assert_eq!(on_days(&[2, 15, 15, 15, 15, 15, 15], false, "escalation"), [0; 0], "who comes to stay");
+}
