@@ -16,10 +16,39 @@ mod words;
 use words::{english, last_word, unblanked, word};
 
 /// Steps that one match may take: the fields of a hostile line can be split in very many ways.
-const STEPS: u32 = 40_000;
+const STEPS: u64 = 40_000;
 
 /// Steps after which a line is looked at more closely. Most need fewer.
-const FEW: u32 = 32;
+const FEW: u64 = 32;
+
+/// A line of a sample, and where the last severity in it ends.
+type Sampled<'a> = (&'a [u8], Option<usize>);
+
+/// Steps that may still be taken: those of matches, and what is about as much work.
+struct Work(u64);
+
+impl Work {
+    /// A line that is read: a client must not hide in it by making it long to read.
+    fn reading() -> Work {
+        Work(u64::MAX)
+    }
+
+    /// Takes so many steps; `None`: they are not left, and from now on none is.
+    fn take(&mut self, steps: u64) -> Option<()> {
+        let left = self.0.checked_sub(steps);
+        self.0 = left.unwrap_or(0);
+        left.map(|_| ())
+    }
+
+    /// What is done with so many steps of these at the most.
+    fn part<T>(&mut self, steps: u64, job: impl FnOnce(&mut Work) -> T) -> T {
+        let most = steps.min(self.0);
+        let mut part = Work(most);
+        let done = job(&mut part);
+        self.0 -= most - part.0;
+        done
+    }
+}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Piece {
@@ -167,22 +196,23 @@ impl Prefix {
     pub fn find<'a>(&self, line: &'a [u8], after: usize) -> Option<Match<'a>> {
         // Nearly no line holds a second word, and to lay a long line out in all ways takes long.
         let last = if after > 0 { Some(after + last_word(line.get(after..)?)?) } else { None };
-        self.find_before(line, after, last)
+        self.find_before(line, after, last, &mut Work::reading())
     }
 
     /// As [`Prefix::find`], where the severity begins before `last`, if that is known.
-    fn find_before<'a>(&self, line: &'a [u8], after: usize, last: Option<usize>) -> Option<Match<'a>> {
+    fn find_before<'a>(&self, line: &'a [u8], after: usize, last: Option<usize>, work: &mut Work) -> Option<Match<'a>> {
+        work.take(1)?;
         let straight = if after == 0 { self.straight(line) } else { None };
         if straight.as_ref().is_some_and(|first| !first.contradicts()) {
             return straight;
         }
-        let first = straight.or_else(|| self.first(line, after, last))?;
+        let first = straight.or_else(|| self.first(line, after, last, work))?;
         if !first.contradicts() {
             return Some(first);
         }
         let (mut next, mut tries) = (first.at + 1, 0);
         let last = last.or_else(|| last_word(line))?;
-        while let Some(found) = self.first(line, next, Some(last)).filter(|_| tries < 8) {
+        while let Some(found) = self.first(line, next, Some(last), work).filter(|_| tries < 8) {
             if !found.contradicts() {
                 return Some(found);
             }
@@ -234,7 +264,7 @@ impl Prefix {
         Some(Match { fields, word, at, message: at + message })
     }
 
-    fn first<'a>(&self, line: &'a [u8], after: usize, last: Option<usize>) -> Option<Match<'a>> {
+    fn first<'a>(&self, line: &'a [u8], after: usize, last: Option<usize>, work: &mut Work) -> Option<Match<'a>> {
         let (plain, background) = self.background.split_at_checked(self.plain)?;
         let full = self.full.get(self.plain..)?;
         let (mut at, mut ends) = (0, [0; PLAIN]);
@@ -243,7 +273,8 @@ impl Prefix {
             *end = at;
         }
         let background = Some(background).filter(|background| background.len() != full.len());
-        let (steps, end) = last.map_or((FEW, line.len()), |last| (STEPS, last));
+        let most = STEPS.min(work.0);
+        let (steps, end) = last.map_or((most.min(FEW), line.len()), |last| (most, last));
         let mut search = Search { line, after, last: end, steps, fields: Fields::default(), set: 0 };
         // What a process without a session prints of its own choice (`%b`) would take in the names of one that has a session.
         let greedy = background.is_some_and(|pieces| pieces.iter().any(|piece| !piece.is_plain()));
@@ -254,9 +285,10 @@ impl Prefix {
         };
         let mut found = all(&mut search);
         if found.is_none() && search.steps == 0 && last.is_none() {
-            (search.last, search.steps) = (last_word(line)?, STEPS);
+            (search.last, search.steps) = (last_word(line)?, most);
             found = all(&mut search);
         }
+        work.take(most - search.steps)?;
         let (word, at, message) = found?;
         for (at, piece) in plain.iter().enumerate().rev() {
             if let Piece::Field(field, form) = piece {
@@ -450,7 +482,7 @@ struct Search<'a> {
     /// It begins before this offset.
     last: usize,
     /// Steps left.
-    steps: u32,
+    steps: u64,
     fields: Fields<'a>,
     /// A bit for each field that is filled in.
     set: u16,

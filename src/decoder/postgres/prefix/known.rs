@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Field, Match, Piece, Prefix, last_word, learn};
+use super::{Field, Match, Piece, Prefix, Sampled, Work, last_word, learn};
 
 /// Prefixes in common use; the first is taken where a sample does not tell.
 const KNOWN: &[&str] = &[
@@ -55,17 +55,26 @@ const KNOWN: &[&str] = &[
     "",
 ];
 
+/// Steps that a match may take while a prefix is looked for: a line that needs more is not counted, and may still be read.
+const A_MATCH: u64 = 500;
+
+/// Steps for all matches of one sample with the prefixes in common use: also where a tenth of its lines is hostile they suffice.
+const A_SAMPLE: u64 = 1_000_000;
+
+/// Steps for a decision. It is made again while a log is undecided.
+pub(super) const DECISION: u64 = A_SAMPLE + learn::ALL;
+
 /// The same, compiled.
 static COMPILED: LazyLock<Vec<Prefix>> = LazyLock::new(|| KNOWN.iter().map(|text| Prefix::compile(text)).collect());
 
 impl Prefix {
     /// Share of the lines of `sample` that the prefix matches: matching and all lines that are no continuation.
     pub fn score(&self, sample: &[u8]) -> (usize, usize) {
-        self.matches(&Prefix::lines(sample))
+        self.matches(&Prefix::lines(sample), &mut Work(DECISION))
     }
 
     /// The lines of a sample that a prefix must match, but those that are cut; each with where the last severity in it ends.
-    fn lines(sample: &[u8]) -> Vec<(&[u8], Option<usize>)> {
+    fn lines(sample: &[u8]) -> Vec<Sampled<'_>> {
         let lines = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t"));
         let mut lines: Vec<_> = lines.take(401).map(|line| (line, last_word(line))).collect();
         if lines.len() > 1 && !sample.ends_with(b"\n") {
@@ -74,12 +83,10 @@ impl Prefix {
         lines
     }
 
-    fn matches(&self, lines: &[(&[u8], Option<usize>)]) -> (usize, usize) {
+    fn matches(&self, lines: &[Sampled<'_>], work: &mut Work) -> (usize, usize) {
         // Where the prefix is next to nothing, at least the blanks must be those of the server.
         let plain = |line: &[u8], m: Match<'_>| self.tells_time() || line.get(..m.message).is_some_and(|head| head.ends_with(b":  "));
-        let good = |(line, last): &&(&[u8], Option<usize>)| {
-            last.is_some_and(|last| self.find_before(line, 0, Some(last)).is_some_and(|m| plain(line, m)))
-        };
+        let good = |(line, last): &&Sampled<'_>| self.counted(line, *last, work).is_some_and(|m| plain(line, m));
         (lines.iter().filter(good).count(), lines.len())
     }
 
@@ -90,35 +97,49 @@ impl Prefix {
     /// The known prefix that matches most lines of the sample, with its score: of those that match about as many, the one that tells most,
     /// for a poor prefix takes what it does not know for a part of the database's name.
     pub fn detect(sample: &[u8]) -> (Prefix, usize, usize) {
+        Prefix::decide(sample, &mut Work(DECISION))
+    }
+
+    /// As [`Prefix::detect`], in so many steps.
+    pub(super) fn decide(sample: &[u8], work: &mut Work) -> (Prefix, usize, usize) {
+        let lines = Prefix::lines(sample);
+        let best = work.part(A_SAMPLE, |work| Prefix::best(&lines, work));
+        Prefix::learned(&lines, &best, work).unwrap_or(best)
+    }
+
+    fn best(lines: &[Sampled<'_>], work: &mut Work) -> (Prefix, usize, usize) {
         let mut best = (Prefix::usual(), 0, 0);
-        let (mut told, lines) = (0, Prefix::lines(sample));
+        let mut told = 0;
         for prefix in COMPILED.iter() {
             if !prefix.tells_time() && best.1 > 0 {
                 break; // all after it are like it, and would take a part of a longer prefix for a name
             }
-            let (good, all) = prefix.matches(&lines);
-            let tells = if good > 0 && prefix.names_a_user(sample) { prefix.full.len() } else { 0 };
+            let (good, all) = prefix.matches(lines, work);
+            let tells = if good > 0 && prefix.users_of(lines, work).next().is_some() { prefix.full.len() } else { 0 };
             let about = good * 100 >= best.1 * 97;
             if good > 0 && (good * 97 > best.1 * 100 || (about && (tells, good) > (told, best.1))) {
                 (best, told) = ((prefix.clone(), good, all), tells);
             }
         }
-        Prefix::learned(&lines, &best).unwrap_or(best)
+        best
     }
 
     /// A prefix that is none of the known ones, where these fit but some lines, or take for a name what is more than that.
-    fn learned(lines: &[(&[u8], Option<usize>)], (known, good, _): &(Prefix, usize, usize)) -> Option<(Prefix, usize, usize)> {
+    fn learned(lines: &[Sampled<'_>], (known, good, _): &(Prefix, usize, usize), work: &mut Work) -> Option<(Prefix, usize, usize)> {
         let all = lines.len();
         // Every line of the server has a severity, and lines that are none of its teach nothing.
-        let own: Vec<&[u8]> = lines.iter().filter(|(_, last)| last.is_some()).map(|(line, _)| *line).collect();
+        let own: Vec<Sampled<'_>> = lines.iter().filter(|(_, last)| last.is_some()).copied().collect();
         let few = good * 10 < all * 9;
-        if own.len() * 2 < all || own.is_empty() || !(few || known.takes_too_much(&own)) {
+        if own.len() * 2 < all || own.is_empty() || !(few || known.takes_too_much(&own, work)) {
             return None;
         }
-        let (prefix, _) = learn::learn(&own)?;
-        let (found, _) = prefix.matches(lines);
-        let better =
-            if few { found * 10 >= all * 9 } else { found >= *good && prefix.width() >= known.width() && !prefix.takes_too_much(&own) };
+        let (prefix, _) = learn::learn(&own, work)?;
+        let (found, _) = prefix.matches(lines, work);
+        let better = if few {
+            found * 10 >= all * 9
+        } else {
+            found >= *good && prefix.width() >= known.width() && !prefix.takes_too_much(&own, work)
+        };
         // Without a time it must be all that there is: a relay's JSON has braces, and a loose prefix would take hostile lines for its own.
         let timeless = !(known.tells_time() && *good > 0) && prefix.width() > 1 && !prefix.text.starts_with('{');
         let own = prefix.tells_time() || timeless;
@@ -137,12 +158,16 @@ impl Prefix {
 
     /// Lines of the sample that name a user under this prefix.
     pub fn users(&self, sample: &[u8]) -> u32 {
-        let lines = sample.split(|b| *b == b'\n').take(401);
-        lines.map(|line| u32::from(self.find(line, 0).is_some_and(|m| m.fields.user.is_some()))).sum()
+        let mut work = Work(DECISION);
+        self.users_of(&Prefix::lines(sample), &mut work).map(|_| 1).sum()
     }
 
-    /// Whether a line of the sample names a user under this prefix.
-    fn names_a_user(&self, sample: &[u8]) -> bool {
-        sample.split(|b| *b == b'\n').take(401).any(|l| self.find(l, 0).is_some_and(|m| m.fields.user.is_some()))
+    fn users_of<'a>(&self, lines: &[Sampled<'a>], work: &mut Work) -> impl Iterator<Item = &'a [u8]> {
+        lines.iter().filter_map(|(line, last)| self.counted(line, *last, work)?.fields.user)
+    }
+
+    /// The match of this line, if it takes no more than [`A_MATCH`] steps.
+    pub(super) fn counted<'a>(&self, line: &'a [u8], last: Option<usize>, work: &mut Work) -> Option<Match<'a>> {
+        work.part(A_MATCH, |work| self.find_before(line, 0, Some(last?), work))
     }
 }

@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 
-use super::{Field, Form, Piece, Prefix, fixed, word};
+use super::{Field, Form, Match, Piece, Prefix, Sampled, Work, fixed, word};
 use crate::decoder::timestamp;
 use crate::framing::seek::Seek;
 
@@ -23,12 +23,23 @@ const MOST_WORDS: usize = 8;
 /// Longest start of a line that is taken for a prefix.
 const LONGEST: usize = 512;
 
+/// Steps for what one line teaches: matches of the prefix that it proposes, and lines looked through for a text.
+const A_LINE: u64 = 200_000;
+
+/// Steps for all of them.
+pub(super) const ALL: u64 = 2 * EXAMPLES as u64 * A_LINE;
+
+/// Steps to see whether a line stops at one place: all that stands before it has a form of its own.
+const TO_STOP: u64 = 64;
+
 /// What the server writes for a name that it does not know yet.
 const UNKNOWN: &[u8] = b"[unknown]";
 
 /// A line: what stands before its severity, and its message.
 struct Line<'a> {
     whole: &'a [u8],
+    /// Where the last severity in it ends.
+    last: Option<usize>,
     head: &'a [u8],
     message: &'a [u8],
 }
@@ -40,6 +51,12 @@ struct Names<'a> {
     database: Option<&'a [u8]>,
     application: Option<&'a [u8]>,
     host: Option<&'a [u8]>,
+}
+
+impl<'a> Line<'a> {
+    fn under(&self, prefix: &Prefix, work: &mut Work) -> Option<Match<'a>> {
+        prefix.counted(self.whole, self.last, work)
+    }
 }
 
 impl Names<'_> {
@@ -61,8 +78,8 @@ enum Part<'a> {
 }
 
 /// The prefix that most of these lines agree with, and how many do.
-pub(super) fn learn(lines: &[&[u8]]) -> Option<(Prefix, usize)> {
-    let lines: Vec<Line<'_>> = lines.iter().filter_map(|line| line_of(line)).collect();
+pub(super) fn learn(lines: &[Sampled<'_>], work: &mut Work) -> Option<(Prefix, usize)> {
+    let lines: Vec<Line<'_>> = lines.iter().filter_map(|(line, last)| line_of(line, *last)).collect();
     let mut examples: Vec<(&Line<'_>, Names<'_>)> = Vec::new();
     for tells in [true, false] {
         let mut left = EXAMPLES;
@@ -77,13 +94,8 @@ pub(super) fn learn(lines: &[&[u8]]) -> Option<(Prefix, usize)> {
     }
     let mut best: Option<(Prefix, usize, bool)> = None;
     for (line, names) in examples {
-        let prefix = Prefix::compile(&text(&meanings(parts(line.head, names, &lines), names, line.head, &lines)));
-        let fields = |of: fn(Form) -> bool| prefix.full.iter().filter(|piece| matches!(piece, Piece::Field(_, form) if of(*form))).count();
-        if fields(|_| true) == 0 || fields(|form| matches!(form, Form::Word | Form::Any | Form::Remote)) > MOST_WORDS {
-            continue;
-        }
-        let prefix = stopping(numbered(prefix, &lines), &lines);
-        let good = lines.iter().filter(|line| prefix.find(line.whole, 0).is_some_and(|found| found.at <= line.head.len())).count();
+        // Each has steps of its own: a hostile one takes nothing from the others.
+        let Some((prefix, good)) = work.part(A_LINE, |work| proposal(line, names, &lines, work)) else { continue };
         // Of two that fit as well, the one whose names the server has told.
         if best.as_ref().is_none_or(|(_, most, told)| good * 100 > most * 103 || (good * 100 >= most * 97 && names.tell() && !told)) {
             best = Some((prefix, good, names.tell()));
@@ -92,10 +104,23 @@ pub(super) fn learn(lines: &[&[u8]]) -> Option<(Prefix, usize)> {
     best.map(|(prefix, good, _)| (prefix, good))
 }
 
+/// The prefix that a line proposes, and how many lines agree with it; `None`: it proposes none within its steps.
+fn proposal(line: &Line<'_>, names: Names<'_>, lines: &[Line<'_>], work: &mut Work) -> Option<(Prefix, usize)> {
+    let parts = parts(line.head, names, lines, work);
+    let prefix = Prefix::compile(&text(&meanings(parts, names, line.head, lines, work)));
+    let fields = |of: fn(Form) -> bool| prefix.full.iter().filter(|piece| matches!(piece, Piece::Field(_, form) if of(*form))).count();
+    if fields(|_| true) == 0 || fields(|form| matches!(form, Form::Word | Form::Any | Form::Remote)) > MOST_WORDS {
+        return None;
+    }
+    let prefix = stopping(numbered(prefix, lines, work), lines, work);
+    let good = lines.iter().filter(|line| line.under(&prefix, work).is_some_and(|found| found.at <= line.head.len())).count();
+    (work.0 > 0).then_some((prefix, good))
+}
+
 /// The same prefix with `%l` in place of `%p` where a session's first lines say that it counts them, and the next number the process.
-fn numbered(prefix: Prefix, lines: &[Line<'_>]) -> Prefix {
+fn numbered(prefix: Prefix, lines: &[Line<'_>], work: &mut Work) -> Prefix {
     let mut first = lines.iter().filter(|line| line.message.starts_with(b"connection received: "));
-    let pid = |line: &Line<'_>| prefix.find(line.whole, 0).and_then(|found| found.fields.pid);
+    let mut pid = |line: &Line<'_>| line.under(&prefix, work).and_then(|found| found.fields.pid);
     let counts = first.next().is_some_and(|line| pid(line) == Some(1)) && first.all(|line| pid(line) == Some(1));
     match prefix.text.split_once("%p") {
         Some((before, after)) if counts && after.contains("%x") => Prefix::compile(&format!("{before}%l{}", after.replacen("%x", "%p", 1))),
@@ -104,13 +129,13 @@ fn numbered(prefix: Prefix, lines: &[Line<'_>]) -> Prefix {
 }
 
 /// A line with a severity in it.
-fn line_of(whole: &[u8]) -> Option<Line<'_>> {
+fn line_of(whole: &[u8], last: Option<usize>) -> Option<Line<'_>> {
     let (_, message) = Prefix::word_anywhere(whole.get(..LONGEST.min(whole.len()))?)?;
     // The word is the longest that ends there.
     let starts =
         (message.saturating_sub(40)..message).filter(|at| whole.get(*at..).and_then(word).is_some_and(|(_, len)| at + len == message));
     let start = starts.min()?;
-    Some(Line { whole, head: whole.get(..start)?, message: whole.get(message..)? })
+    Some(Line { whole, last, head: whole.get(..start)?, message: whole.get(message..)? })
 }
 
 /// A head without its letters and digits: lines of one shape teach the same.
@@ -165,8 +190,8 @@ fn label(name: &[u8]) -> Option<u8> {
 }
 
 /// Whether at least half of the heads hold this text: it is the prefix's own.
-fn common(text: &[u8], lines: &[Line<'_>]) -> bool {
-    lines.iter().filter(|line| line.head.seek(text).is_some()).count() * 2 >= lines.len()
+fn common(text: &[u8], lines: &[Line<'_>], work: &mut Work) -> bool {
+    work.take(lines.len() as u64).is_some() && lines.iter().filter(|line| line.head.seek(text).is_some()).count() * 2 >= lines.len()
 }
 
 /// Bytes of names, as far as a prefix does not put them between its fields.
@@ -175,7 +200,7 @@ fn is_name(b: u8) -> bool {
 }
 
 /// Takes a head apart.
-fn parts<'a>(head: &'a [u8], names: Names<'a>, lines: &[Line<'_>]) -> Vec<Part<'a>> {
+fn parts<'a>(head: &'a [u8], names: Names<'a>, lines: &[Line<'_>], work: &mut Work) -> Vec<Part<'a>> {
     let mut parts: Vec<Part<'a>> = Vec::new();
     let (mut at, mut told) = (0, [(names.user, b'u'), (names.database, b'd'), (names.application, b'a'), (names.host, b'h')]);
     // Meaning of the label before, and where its value ends if that is a name.
@@ -199,10 +224,11 @@ fn parts<'a>(head: &'a [u8], names: Names<'a>, lines: &[Line<'_>]) -> Vec<Part<'
         } else if let Some(name) = rest.get(..rest.iter().take_while(|b| is_name(**b)).count()).filter(|name| begins && !name.is_empty()) {
             let sign = sign_len(rest.get(name.len()..).unwrap_or_default());
             let whole = rest.get(..name.len() + sign).unwrap_or_default();
-            match label(name).filter(|_| sign > 0 && common(whole, lines)) {
+            match label(name).filter(|_| sign > 0 && common(whole, lines, work)) {
                 Some(letter) => {
                     let from = at + whole.len();
-                    named = Some((letter, from + value_len(letter, head.get(from..).unwrap_or_default(), whole.ends_with(b"\""), lines)));
+                    named =
+                        Some((letter, from + value_len(letter, head.get(from..).unwrap_or_default(), whole.ends_with(b"\""), lines, work)));
                     (Part::Text(whole), whole.len())
                 }
                 None => match rest.iter().take_while(|b| b.is_ascii_digit()).count() {
@@ -280,7 +306,7 @@ fn form(text: &[u8]) -> Option<(u8, usize)> {
 }
 
 /// Length of a labelled value.
-fn value_len(letter: u8, rest: &[u8], quoted: bool, lines: &[Line<'_>]) -> usize {
+fn value_len(letter: u8, rest: &[u8], quoted: bool, lines: &[Line<'_>], work: &mut Work) -> usize {
     if rest.starts_with(UNKNOWN) {
         return UNKNOWN.len();
     }
@@ -296,14 +322,14 @@ fn value_len(letter: u8, rest: &[u8], quoted: bool, lines: &[Line<'_>]) -> usize
     let next = starts.into_iter().find(|at| {
         let name = rest.get(*at..).unwrap_or_default();
         let name = name.get(..name.iter().take_while(|b| is_name(**b)).count() + 1).unwrap_or_default();
-        matches!(name.split_last(), Some((b'=' | b':', word)) if label(word).is_some()) && common(name, lines)
+        matches!(name.split_last(), Some((b'=' | b':', word)) if label(word).is_some()) && common(name, lines, work)
     });
     let value = rest.get(..next.unwrap_or(rest.len())).unwrap_or_default();
     value.iter().rposition(|b| !b" ,;|)]}>-:".contains(b)).map_or(0, |last| last + 1)
 }
 
 /// Gives the words and numbers of a head their meanings.
-fn meanings<'a>(mut parts: Vec<Part<'a>>, names: Names<'_>, head: &[u8], lines: &[Line<'_>]) -> Vec<Part<'a>> {
+fn meanings<'a>(mut parts: Vec<Part<'a>>, names: Names<'_>, head: &[u8], lines: &[Line<'_>], work: &mut Work) -> Vec<Part<'a>> {
     times(&mut parts, head);
     let counted = lines.iter().filter(|line| line.head.seek(b"-1]").is_some()).count() * 10 >= lines.len() * 9;
     let hex = parts.contains(&Part::Field(b'c')).then(|| session_pid(head)).flatten();
@@ -329,7 +355,7 @@ fn meanings<'a>(mut parts: Vec<Part<'a>>, names: Names<'_>, head: &[u8], lines: 
                 out.pop();
                 continue;
             }
-            Part::Word(word) => match meaning(word, next(1), out.last().copied(), |letter| has(&out, letter), names, lines) {
+            Part::Word(word) => match meaning(word, next(1), out.last().copied(), |letter| has(&out, letter), names, lines, work) {
                 Some(letter) => Part::Field(letter),
                 None => Part::Text(word),
             },
@@ -348,6 +374,7 @@ fn meaning(
     has: impl Fn(u8) -> bool,
     names: Names<'_>,
     lines: &[Line<'_>],
+    work: &mut Work,
 ) -> Option<u8> {
     let at = Part::Text(b"@");
     if next == Some(at) && !has(b'u') {
@@ -375,7 +402,7 @@ fn meaning(
     if TAGS.contains(&word) && !has(b'i') {
         return Some(b'i');
     }
-    if lines.iter().all(|line| line.head.seek(word).is_some()) {
+    if work.take(lines.len() as u64).is_none() || lines.iter().all(|line| line.head.seek(word).is_some()) {
         return None;
     }
     // Where the message names user and database, no other word is one of them.
@@ -432,17 +459,16 @@ fn text(parts: &[Part<'_>]) -> String {
 }
 
 /// The same prefix with `%q` where processes without a session stop, if some lines tell that they do.
-fn stopping(prefix: Prefix, lines: &[Line<'_>]) -> Prefix {
-    let other = lines.iter().filter(|line| prefix.find(line.whole, 0).is_none());
+fn stopping(prefix: Prefix, lines: &[Line<'_>], work: &mut Work) -> Prefix {
+    let other = lines.iter().filter(|line| line.under(&prefix, work).is_none());
     let other: Vec<&Line<'_>> = other.take(STOPPED).collect();
     if other.is_empty() {
         return prefix;
     }
-    let users = |prefix: &Prefix| -> Vec<Option<Vec<u8>>> {
-        let of = |line: &Line<'_>| Some(prefix.find(line.whole, 0)?.fields.user?.to_vec());
-        lines.iter().rev().take(STOPPED).map(of).collect()
+    let users = |prefix: &Prefix, work: &mut Work| -> Vec<Option<&[u8]>> {
+        lines.iter().rev().take(STOPPED).map(|line| line.under(prefix, work)?.fields.user).collect()
     };
-    let known = users(&prefix);
+    let known = users(&prefix, work);
     let mut best = (0, None);
     for (at, _) in prefix.text.char_indices().filter(|(at, _)| *at == 0 || prefix.text.as_bytes().get(at - 1) != Some(&b'%')) {
         let (before, after) = prefix.text.split_at(at);
@@ -451,8 +477,8 @@ fn stopping(prefix: Prefix, lines: &[Line<'_>]) -> Prefix {
         if stopped.background.last().is_some_and(|last| !last.is_plain()) {
             continue;
         }
-        let good = other.iter().filter(|line| stopped.find(line.whole, 0).is_some()).count();
-        if good > best.0 && users(&stopped) == known {
+        let good = other.iter().filter(|line| work.part(TO_STOP, |work| line.under(&stopped, work)).is_some()).count();
+        if good > best.0 && users(&stopped, work) == known {
             best = (good, Some(stopped));
         }
     }
@@ -461,9 +487,10 @@ fn stopping(prefix: Prefix, lines: &[Line<'_>]) -> Prefix {
 
 impl Prefix {
     /// Whether it takes more than a name for the user or the database of most lines that have one: it lacks fields of the server's prefix.
-    pub(super) fn takes_too_much(&self, lines: &[&[u8]]) -> bool {
+    pub(super) fn takes_too_much(&self, lines: &[Sampled<'_>], work: &mut Work) -> bool {
         let (mut all, mut much) = (0usize, 0usize);
-        for fields in lines.iter().filter_map(|line| self.find(line, 0)).map(|found| found.fields) {
+        for (line, last) in lines {
+            let Some(Match { fields, .. }) = self.counted(line, *last, work) else { continue };
             if fields.remote == Some(b"client") {
                 (all, much) = (all + 1, much + 1); // of `client backend`
                 continue;
@@ -497,12 +524,17 @@ fn holds_label(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::last_word;
     use super::*;
+
+    fn learn_of(lines: &[&str]) -> Option<(Prefix, usize)> {
+        let lines: Vec<Sampled<'_>> = lines.iter().map(|line| (line.as_bytes(), last_word(line.as_bytes()))).collect();
+        learn(&lines, &mut Work(ALL))
+    }
 
     /// Lines under a prefix: a start, two sessions with different forms of names, and a refused one.
     fn learned(lines: &[&str]) -> String {
-        let bytes: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
-        let (prefix, good) = learn(&bytes).unwrap();
+        let (prefix, good) = learn_of(lines).unwrap();
         assert_eq!(good, lines.len(), "{} on {lines:?}", prefix.text);
         prefix.text
     }
@@ -544,7 +576,7 @@ mod tests {
 
     #[test]
     fn what_holds_no_prefix_teaches_nothing() {
-        assert!(learn(&[b"LOG:  x", b"ERROR:  y"]).is_none());
-        assert!(learn(&[b"nothing at all"]).is_none());
+        assert!(learn_of(&["LOG:  x", "ERROR:  y"]).is_none());
+        assert!(learn_of(&["nothing at all"]).is_none());
     }
 }

@@ -148,3 +148,63 @@ fn the_prefix_of_a_sample() {
         assert_eq!(Prefix::detect(sample.as_bytes()).0.text, want);
     }
 }
+
+/// Lines up to 64 KiB.
+fn sample(line: impl Fn(usize) -> String) -> Vec<u8> {
+    let mut sample = Vec::new();
+    for line in (0..).map(line) {
+        if sample.len() + line.len() >= 64 << 10 {
+            break;
+        }
+        sample.extend_from_slice(line.as_bytes());
+        sample.push(b'\n');
+    }
+    sample
+}
+
+/// Lines that can be laid out in very many ways.
+fn hostile(kind: usize, i: usize) -> String {
+    const TIME: &str = "2026-11-22 02:05:17.355 UTC";
+    let signs = ["=", "|", "/", "-", ":", ","];
+    match kind {
+        0 => format!("{TIME} {} [9] {i} LOG:  x", " ".repeat(150 + i % 20)),
+        1 => format!("{TIME} [9] {}{i} LOG:  x", "a@b ".repeat(100)),
+        2 => format!("{TIME} {} LOG:  {}", format!("{}u{}d ", signs[i % 6], signs[i / 6 % 6]).repeat(i % 100 + 1), "ERROR:  ".repeat(50)),
+        3 => format!("{TIME} 6b024ddf.3d6 {i} u{i} d{} LOG:  {}LOG:  y", i + 1, "a b c d LOG:  f g ".repeat(40)),
+        4 => format!("{TIME} [9] {}LOG:  x", format!("app{}x ", ["=", ":"][i % 2]).repeat(70)),
+        5 => format!("{TIME} u{i} d{i} a{i} b{i} c{i} LOG:  {} LOG:  y", "a b c d e ".repeat(3_000)),
+        _ => format!(
+            "{TIME} {}LOG:  x",
+            ["app= ", "cmd=", "user=u,", "app=x(", "db="].iter().cycle().skip(i).take(90).copied().collect::<String>()
+        ),
+    }
+}
+
+#[test]
+fn a_decision_about_hostile_lines_takes_few_steps() {
+    for kind in 0..7 {
+        let mut work = Work(u64::MAX);
+        Prefix::decide(&sample(|i| hostile(kind, i)), &mut work);
+        let steps = u64::MAX - work.0;
+        assert!(steps < 1_000_000, "{steps} steps for lines of kind {kind}");
+    }
+}
+
+#[test]
+fn hostile_lines_do_not_hinder_the_decision() {
+    for kind in 0..7 {
+        let lines = sample(|i| match i % 20 {
+            _ if i > 240 => "end".repeat(30_000),
+            7 => hostile(kind, i).chars().take(1_000).collect(),
+            n if n < 3 => format!("< 2026-11-22 02:05:17.355 UTC   6b024ddd.3d4: >LOG:  checkpoint {i}"),
+            n => format!(
+                "< 2026-11-22 02:05:18.355 UTC u{n} db{} 6b024dde.3d5: >LOG:  connection authorized: user=u{n} database=db{}",
+                i % 3,
+                i % 3
+            ),
+        });
+        let mut work = Work(known::DECISION);
+        let (prefix, good, all) = Prefix::decide(&lines, &mut work);
+        assert_eq!(prefix.text, "< %t %u %d %c: >", "{good} of {all} beside lines of kind {kind}");
+    }
+}
