@@ -535,3 +535,19 @@ fn a_damaged_state_says_how_to_go_on() {
         assert!(refused.err.contains("state/tokenwatch.db is damaged") && refused.err.contains("move "), "{call:?}: {}", refused.err);
     }
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let log = samples.join("postgres-stderr/rich.log");
+    let log = log.to_str().expect("a path");
+    for call in [&["decode", log][..], &["decode", "--json", log], &["replay", log], &["formats", "--markdown"], &["formats"]] {
+        let mut child = Command::new(program());
+        let mut child =
+            child.args(call).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !err.contains("panicked") && !err.contains("cannot write"), "{call:?}: {err}");
+    }
+}

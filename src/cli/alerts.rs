@@ -124,7 +124,7 @@ fn list(command: &List) -> Result<(), Failure> {
         }
         table.severe(alert.severity, row);
     }
-    table.print();
+    table.print()?;
     Ok(())
 }
 
@@ -163,7 +163,7 @@ fn follow(path: &std::path::Path) -> Result<(), Failure> {
         lines.add_file(path).await.map_err(|error| format!("cannot follow {}: {error}", path.display()))?;
         while let Ok(Some(line)) = lines.next_line().await {
             match serde_json::from_str::<Alert>(line.line()) {
-                Ok(alert) => println!("{}", tint(alert.severity, &row(&alert).join("  "))),
+                Ok(alert) => super::print(&format!("{}\n", tint(alert.severity, &row(&alert).join("  "))))?,
                 Err(_) => eprintln!("tokenwatch: {} holds a line that is no alert", path.display()),
             }
         }
@@ -182,7 +182,7 @@ fn show(command: &Show) -> Result<(), Failure> {
     if command.json {
         return print_json(alert, &feedback(&store, alert)?);
     }
-    print!("{}", explain(alert, width().min(120)));
+    super::print(&explain(alert, width().min(120)))?;
     let deliveries = store.deliveries_of(&alert.id).map_err(|error| error.to_string())?;
     if !deliveries.is_empty() {
         println!("\n  sent to");

@@ -10,7 +10,7 @@ use bstr::ByteSlice;
 use clap::Args;
 
 use super::replay::reading;
-use super::{ConfigArg, Failure, count, say};
+use super::{ConfigArg, Failure, count, say, written};
 use crate::decoder::render::{Understood, rejected, to_json};
 use crate::decoder::stream::{Item, Stream};
 use crate::decoder::{Decoded, Options};
@@ -97,7 +97,7 @@ pub fn run(command: Decode) -> Result<(), Failure> {
         }
         let Printer { mut out, failed, because, rejected: here, skipped, shown, .. } = printer;
         rejected += here;
-        out.flush().map_err(|error| format!("cannot write the output: {error}"))?;
+        written(out.flush())?;
         if let Some(failed) = failed {
             return Err(failed);
         }

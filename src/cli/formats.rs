@@ -26,8 +26,7 @@ pub struct Formats {
 
 pub fn run(command: Formats) -> Result<(), Failure> {
     if command.markdown {
-        print!("{}", markdown());
-        return Ok(());
+        return super::print(&markdown());
     }
     let chosen = match &command.name {
         None => sorted(),
@@ -35,15 +34,16 @@ pub fn run(command: Formats) -> Result<(), Failure> {
     };
     if command.json {
         let list: Vec<Value> = chosen.iter().map(|format| as_json(format)).collect();
-        println!("{}", if command.name.is_some() { list.into_iter().next().unwrap_or_default() } else { Value::Array(list) });
+        let shown = if command.name.is_some() { list.into_iter().next().unwrap_or_default() } else { Value::Array(list) };
+        super::print(&format!("{shown}\n"))?;
     } else if command.name.is_some() {
-        chosen.iter().for_each(|format| print!("{}", plain(&section(format))));
+        chosen.iter().try_for_each(|format| super::print(&plain(&section(format))))?;
     } else {
         let mut table = Table::new(&["FORMAT", "MAY REVOKE", "SYSTEM"]);
         for format in chosen {
             table.row(vec![format.name.to_owned(), may_revoke(format).to_owned(), format.guide.system.to_owned()]);
         }
-        table.print();
+        table.print()?;
         let envelopes: Vec<&str> = ENVELOPES.iter().map(|kind| kind.name).collect();
         println!("\nEach is recognised by its content, also inside: {}.", envelopes.join(", "));
         println!("`tokenwatch formats NAME` tells how to switch it on and what an attacker can write into it.");

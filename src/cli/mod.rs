@@ -117,6 +117,12 @@ impl From<String> for Failure {
     }
 }
 
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
 /// Runs one command.
 pub fn dispatch(cli: Cli) -> ExitCode {
     let result = match cli.command {
@@ -160,9 +166,21 @@ pub fn count(n: u64, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-/// Writes a line to stdout. A reader that went away (`| head`) ends the command quietly.
+/// Writes a line of output.
 pub fn say(out: &mut dyn std::io::Write, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
-    match writeln!(out, "{line}") {
+    written(writeln!(out, "{line}"))
+}
+
+/// Prints to stdout what may be long.
+pub fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of output. A reader that went away (`| head`) ends the command quietly.
+pub fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => Err(Failure::Usage(format!("cannot write the output: {error}"))),
         Ok(()) => Ok(()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{ConfigArg, Failure};
+use super::{ConfigArg, Failure, written};
 use crate::alert::Alert;
 use crate::decoder::{self, FORMATS};
 use crate::runtime::intake::Reading;
@@ -87,10 +87,7 @@ pub fn run(command: Replay) -> Result<(), Failure> {
     if let Some(failed) = failed {
         return Err(failed);
     }
-    match out.flush() {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        flushed => flushed.map_err(|error| format!("cannot write the alerts: {error}"))?,
-    }
+    written(out.flush())?;
     finish(&summary)
 }
 

@@ -8,7 +8,7 @@ use super::{ConfigArg, Failure, count};
 use crate::position::Position;
 use crate::runtime::judge::is_token;
 use crate::runtime::rulebook::Rulebook;
-use crate::store::{AlertFilter, Store, StoreError};
+use crate::store::{AlertFilter, Store};
 
 /// Positions, tokens, alerts and the outbox.
 #[derive(Debug, Args)]
@@ -23,10 +23,10 @@ pub struct Status {
 pub fn run(command: Status) -> Result<(), Failure> {
     let rulebook = Rulebook::load(command.config.config.as_deref()).map_err(Failure::problems)?;
     let store = Store::open_read_only(&rulebook.config.state_dir).map_err(|error| error.to_string())?;
-    show(&store, &rulebook, command.json).map_err(|error| Failure::Usage(error.to_string()))
+    show(&store, &rulebook, command.json)
 }
 
-fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreError> {
+fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), Failure> {
     let checkpoints = store.load_checkpoints()?;
     let mut tokens = 0u64;
     store.load_baselines(&mut |token, record| tokens += u64::from(is_token(token, record)))?;
@@ -53,7 +53,7 @@ fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreEr
     if checkpoints.is_empty() {
         println!("no source was read yet: the daemon does that (`tokenwatch run`)");
     } else {
-        table.print();
+        table.print()?;
     }
     let mut table = Table::new(&["DESTINATION", "WAITING", "DELIVERED", "GIVEN UP"]);
     for row in &outbox {
@@ -63,7 +63,7 @@ fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreEr
     if outbox.is_empty() {
         println!("nothing was sent yet, and nothing waits");
     } else {
-        table.print();
+        table.print()?;
     }
     println!();
     if alerts.is_empty() {
@@ -76,7 +76,7 @@ fn show(store: &Store, rulebook: &Rulebook, as_json: bool) -> Result<(), StoreEr
                 vec![alert.time.to_string().chars().take(19).collect(), alert.severity.to_string(), alert.summary.clone()],
             );
         }
-        table.print();
+        table.print()?;
     }
     for gap in &gaps {
         let to = gap.to.map_or("an unknown place".to_owned(), |to| to.to_string());

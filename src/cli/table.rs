@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use super::{Failure, print};
 use crate::severity::Severity;
 
 /// A table whose columns are as wide as their content, cut to the terminal's width in the last column.
@@ -53,8 +54,8 @@ impl Table {
     }
 
     /// Prints to stdout.
-    pub fn print(&self) {
-        print!("{}", self.render(width(), colored()));
+    pub fn print(&self) -> Result<(), Failure> {
+        print(&self.render(width(), colored()))
     }
 }
 

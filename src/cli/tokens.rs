@@ -99,7 +99,7 @@ pub fn run(command: Tokens) -> Result<(), Failure> {
                 }
                 return Ok(());
             }
-            table(&lines, &judge, &dictionary).print();
+            table(&lines, &judge, &dictionary).print()?;
             Ok(())
         }
         Tokens::Show(command) => {
@@ -109,7 +109,7 @@ pub fn run(command: Tokens) -> Result<(), Failure> {
             if command.json {
                 println!("{}", as_json(line, &judge, &dictionary));
             } else {
-                print!("{}", describe(line, &judge, &dictionary));
+                super::print(&describe(line, &judge, &dictionary))?;
             }
             Ok(())
         }
