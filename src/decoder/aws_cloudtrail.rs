@@ -47,7 +47,7 @@ pub const FORMAT: Format = Format {
             ("kind", "`eventName` and the outcome"),
         ],
         forgery: "Nothing: AWS writes it, and all text is escaped",
-        ignored: "Events of AWS itself without an identity, and repeated deliveries of an event: kept as `other`, or skipped",
+        ignored: "Events of AWS itself without an identity, and repeated deliveries of an event: kept as `other`, or skipped. The CSV of Athena is not read: it has nested values (`{type=IAMUser, arn=...}`) without quotes or escapes, where a client's text could name anybody; give it the objects in S3 instead",
         source: "<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>",
     },
 };

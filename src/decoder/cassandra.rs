@@ -1,10 +1,12 @@
-//! Cassandra's audit log: `FileAuditLogger` by way of logback (4.0 and later), DataStax Enterprise, and Ericsson's ecAudit.
+//! Cassandra's audit log: `FileAuditLogger` by way of logback (4.0 and later), DataStax Enterprise, YugabyteDB's YCQL, and Ericsson's ecAudit.
 //!
 //! ```text
 //! INFO  [Native-Transport-Requests-7] 2026-11-27 10:01:55,330 FileAuditLogger.java:51 - user:web|host:/127.0.0.1:7000|source:/10.0.0.7|port:54640|timestamp:1795773715322|type:SELECT|category:QUERY|ks:shop|scope:orders|operation:SELECT * FROM shop.orders
+//! I1127 10:01:55.330123 10725 audit_logger.cc:552] AUDIT: user:web|host:10.0.0.1:9042|source:10.0.0.7|port:54640|timestamp:1795773715322|type:SELECT|category:QUERY|ks:shop|scope:orders|operation:SELECT * FROM shop.orders
 //! 2026-11-27T10:01:55.330Z - client:'10.0.0.7'|user:'web'|status:'ATTEMPT'|operation:'SELECT * FROM shop.orders'
 //! ```
 //! <https://cassandra.apache.org/doc/latest/cassandra/managing/operating/auditlogging.html>,
+//! <https://docs.yugabyte.com/stable/secure/audit-logging/audit-logging-ycql/>,
 //! <https://github.com/Ericsson/ecaudit>
 //!
 //! The statement is the last field and stands there as it came, line ends included. A statement that was understood is lexically
@@ -31,13 +33,13 @@ use record::Audit;
 
 pub const FORMAT: Format = Format {
     name: "cassandra-audit",
-    about: "Cassandra audit log (FileAuditLogger, DataStax Enterprise, ecAudit), also inside system.log",
+    about: "Cassandra audit log (FileAuditLogger, DataStax Enterprise, ecAudit) and that of YugabyteDB's YCQL, also inside system.log and yb-tserver.INFO",
     forgeable: true,
     sniff,
     open: |_, options| (Box::new(Joined::<record::Lines>::new()), Box::new(Cassandra::new(options))),
     guide: Guide {
-        system: "Apache Cassandra 4.0 to 5, DataStax Enterprise, ecAudit for Cassandra 3 and later",
-        switch_on: "`audit_logging_options: { enabled: true, logger: [{ class_name: FileAuditLogger }] }` in cassandra.yaml (or `nodetool enableauditlog --logger FileAuditLogger`), and an appender for `org.apache.cassandra.audit` in logback.xml. ecAudit needs `%d{ISO8601}` in its appender's pattern: its own has no date",
+        system: "Apache Cassandra 4.0 to 5, DataStax Enterprise, ecAudit for Cassandra 3 and later, YugabyteDB (YCQL)",
+        switch_on: "`audit_logging_options: { enabled: true, logger: [{ class_name: FileAuditLogger }] }` in cassandra.yaml (or `nodetool enableauditlog --logger FileAuditLogger`), and an appender for `org.apache.cassandra.audit` in logback.xml. Leave `key_value_separator` and `field_separator` as they are: records with others are not read, as a name could hold them. ecAudit needs `%d{ISO8601}` in its appender's pattern: its own has no date. YugabyteDB: `--ycql_enable_audit_log=true` for yb-tserver",
         fields: &[
             ("time", "`timestamp`, milliseconds since 1970; ecAudit: the line's start"),
             ("principal", "`user`; verified by the server, claimed for refused logins"),
@@ -53,7 +55,7 @@ pub const FORMAT: Format = Format {
             ("kind", "`category` and `type`"),
         ],
         forgery: "A statement may hold line ends and whole records. Inside literals and comments of statements that were understood they are recognised for certain, and in the names of refused logins as far as the server masks what follows. Behind a statement that failed, records of other users count only for sessions known before, until one of these shows that the log goes on or a minute has passed; others are marked and name no token",
-        ignored: "Lines of system.log and preparations of statements: kept as `other`. A batch of prepared statements has a record for each, and its own is `other`",
+        ignored: "Other lines of yb-tserver's log. Lines of system.log and preparations of statements: kept as `other`. A batch of prepared statements has a record for each, and its own is `other`",
         source: "<https://cassandra.apache.org/doc/latest/cassandra/managing/operating/auditlogging.html>",
     },
 };
@@ -115,10 +117,13 @@ impl Decoder for Cassandra {
             row.understand(&mut event);
             event
         } else if let Some(prefix) = record::prefix(bytes) {
-            let Ok(time) = self.stamps.parse(prefix.stamp) else { return Decoded::Reject("unreadable time stamp") };
             if prefix.message.starts_with(b"user:") || prefix.message.starts_with(b"LogMessage: ") {
                 return Decoded::Reject("torn audit record");
             }
+            if prefix.stamp.is_empty() {
+                return Decoded::Skip("another line of the server's log");
+            }
+            let Ok(time) = self.stamps.parse(prefix.stamp) else { return Decoded::Reject("unreadable time stamp") };
             Event { suspect: record.suspect, truncated: record.truncated, ..Event::new(Kind::Other, time) }
         } else {
             return match record::continues(bytes) {
@@ -215,6 +220,8 @@ fn understand<'a>(audit: &Audit<'a>, event: &mut Event<'a>, arena: &'a Bump) {
 fn claimed<'a>(audit: &Audit<'a>) -> &'a [u8] {
     let told = audit.operation.part("Provided username ").map(|(_, rest)| rest);
     let name = told.map(|rest| rest.part_last(" and/or password").map_or(rest, |(name, _)| name));
+    // YugabyteDB puts it in quotes.
+    let name = name.map(|name| name.strip_prefix(b"'").and_then(|name| name.strip_suffix(b"'")).unwrap_or(name));
     name.unwrap_or(if nobody(audit.user) { b"" } else { audit.user })
 }
 

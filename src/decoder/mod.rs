@@ -140,6 +140,7 @@ pub mod teleport_audit;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod vault_audit;
+pub mod xml_text;
 
 /// All formats. Detection takes the highest certainty; of equals the first.
 #[rustfmt::skip]

@@ -22,8 +22,11 @@ pub struct Prefix<'a> {
 
 const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
 
-/// The prefix, where a line has one in the pattern of Cassandra's own logback.xml.
+/// The prefix, where a line has one in the pattern of Cassandra's own logback.xml, or YugabyteDB's.
 pub fn prefix(line: &[u8]) -> Option<Prefix<'_>> {
+    if let Some(prefix) = glog(line) {
+        return Some(prefix);
+    }
     let level = LEVELS.iter().find(|level| level.first() == line.first() && line.starts_with(level))?;
     let rest = line.get(level.len()..)?.trimmed_start();
     // Thread names are the server's own, but may hold brackets.
@@ -41,6 +44,24 @@ pub fn prefix(line: &[u8]) -> Option<Prefix<'_>> {
     };
     let source = place.split(|b| *b == b':').next().unwrap_or_default();
     (place.len() < 128 && !place.contains(&b'\n')).then_some(Prefix { stamp, source, message })
+}
+
+/// `I1127 10:01:55.330123 10725 audit_logger.cc:552] AUDIT: message`, whose stamp has no year and is not read.
+fn glog(line: &[u8]) -> Option<Prefix<'_>> {
+    let (b'I' | b'W' | b'E' | b'F', rest) = line.split_first()? else { return None };
+    let (head, rest) = rest.split_first_chunk::<14>()?;
+    let [m1, m2, d1, d2, b' ', h1, h2, b':', i1, i2, b':', s1, s2, b'.'] = *head else { return None };
+    if ![m1, m2, d1, d2, h1, h2, i1, i2, s1, s2].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let place = rest.get(..rest.len().min(160))?;
+    let (place, _) = place.part("] ")?;
+    let message = rest.get(place.len() + 2..)?;
+    let (numbers, source) = place.part_last(" ")?;
+    let (source, number) = source.part_last(":")?;
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let sound = numbers.iter().all(|b| b.is_ascii_digit() || *b == b' ') && digits(number);
+    sound.then_some(Prefix { stamp: b"", source, message: message.strip_prefix(b"AUDIT: ").unwrap_or(message) })
 }
 
 /// Length of `2026-11-27 10:01:55,330` at the start, with its fraction.

@@ -1,4 +1,4 @@
-//! SQL Server Audit: events 33205 of the Windows log, rows of `sys.fn_get_audit_file`, Azure SQL's `SQLSecurityAuditEvents`.
+//! SQL Server Audit: events 33205 of the Windows log as text, JSON or XML, rows of `sys.fn_get_audit_file`, Azure SQL's `SQLSecurityAuditEvents`.
 //!
 //! ```text
 //! {"winlog":{"event_id":"33205","event_data":{"param1":"audit_schema_version:1\nevent_time:2026-11-22 02:05:17.6412345\nsequence_number:1\naction_id:SL  \nsucceeded:true\n...statement:SELECT * FROM dbo.customers\nadditional_information:\n..."}}}
@@ -23,8 +23,10 @@ use crate::framing::seek::Seek;
 
 mod actions;
 mod text;
+mod windows;
 
 use actions::{Act, act};
+use windows::Windows;
 
 pub const FORMAT: Format = Format {
     name: "mssql-audit",
@@ -34,7 +36,7 @@ pub const FORMAT: Format = Format {
     open: |_, options| (Box::new(text::Shapes::new(WRAPPERS)), Box::new(Audit::new(options))),
     guide: Guide {
         system: "SQL Server 2008 to 2025, Azure SQL Database and Managed Instance",
-        switch_on: "`CREATE SERVER AUDIT ... TO APPLICATION_LOG` (shipped by Winlogbeat as JSON) or `TO FILE` (exported by `sys.fn_get_audit_file` with its column names), and `CREATE DATABASE AUDIT SPECIFICATION`; in Azure, auditing to Event Hubs or storage",
+        switch_on: "`CREATE SERVER AUDIT ... TO APPLICATION_LOG` (shipped by Winlogbeat as JSON, or as event XML) or `TO FILE` (exported by `sys.fn_get_audit_file` with its column names), and `CREATE DATABASE AUDIT SPECIFICATION`; in Azure, auditing to Event Hubs or storage",
         fields: &[
             ("time", "event_time, UTC"),
             ("principal", "session_server_principal_name, else server_principal_name; verified unless the login failed"),
@@ -51,7 +53,7 @@ pub const FORMAT: Format = Format {
             ("duration", "duration_milliseconds, where not 0"),
             ("kind", "action_id"),
         ],
-        forgery: "A statement can hold lines that look like fields: those that name the token stand before it and are taken from there. A plain file of event texts has no boundaries that a statement could not write, so its events are marked and name no token; ship them as JSON",
+        forgery: "A statement can hold lines that look like fields: those that name the token stand before it and are taken from there. A plain file of event texts has no boundaries that a statement could not write, so its events are marked and name no token; ship them as JSON or event XML",
         ignored: "The heading of CSV; acts of the server itself: kept as `other`",
         source: "<https://learn.microsoft.com/sql/relational-databases/security/auditing/sql-server-audit-records>",
     },
@@ -173,6 +175,8 @@ struct Pieces {
 /// Why a record has no values.
 enum Unread {
     Heading,
+    /// Another event of the Windows log.
+    Event,
     Broken(&'static str),
 }
 
@@ -199,6 +203,14 @@ impl Audit {
     fn values<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Result<(Values<'a>, bool), Unread> {
         if let Some(text) = text::begin(record) {
             return Ok((text::read(text), false));
+        }
+        match windows::read(record, arena) {
+            Some(Windows::Audit(text)) => {
+                let text = text::begin(text).ok_or(Unread::Broken("an event 33205 without the text of an audit event"))?;
+                return Ok((text::read(text), false));
+            }
+            Some(Windows::Other) => return Err(Unread::Event),
+            None => {}
         }
         if record.trim_start().first() == Some(&b'{')
             && record.seek(b"audit_schema_version:").is_some()
@@ -253,6 +265,7 @@ impl Decoder for Audit {
         let (values, twice) = match self.values(record.bytes, arena) {
             Ok(values) => values,
             Err(Unread::Heading) => return Decoded::Skip("heading of a csv file"),
+            Err(Unread::Event) => return Decoded::Skip("another event of the Windows log"),
             Err(Unread::Broken(_)) if record.truncated => return Decoded::Reject("record cut by the size limit"),
             Err(Unread::Broken(reason)) => return Decoded::Reject(reason),
         };

@@ -19,16 +19,17 @@ use bumpalo::Bump;
 use super::entry::Log;
 use super::named::Named;
 use crate::decoder::timestamp::Timestamps;
+use crate::decoder::xml_text::unescape;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::framing::seek::Seek;
-use crate::framing::xml::AuditRecords;
+use crate::framing::xml::Records;
 
 pub const FORMAT: Format = Format {
     name: "mysql-audit-xml",
     about: "MySQL Enterprise Audit and Percona audit logs in XML (NEW and OLD)",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(AuditRecords::new()), Box::new(Xml::new(options))),
+    open: |_, options| (Box::new(Records::new("AUDIT_RECORD", "AUDIT")), Box::new(Xml::new(options))),
     guide: Guide {
         system: "MySQL Enterprise 5.5 to 9, Percona Server 5.5 to 8.4 (audit_log plugin, audit_log_filter)",
         switch_on: "Percona: `INSTALL PLUGIN audit_log SONAME 'audit_log.so'`. Enterprise and audit_log_filter: run the installation script, then `SELECT audit_log_filter_set_filter('log_all', '{\"filter\": {\"log\": true}}')` and `SELECT audit_log_filter_set_user('%', 'log_all')`",
@@ -157,49 +158,4 @@ fn field<'a>(name: &[u8], value: &'a [u8], whole: bool, named: &mut Named<'a>, a
     if whole || name == b"SQLTEXT" {
         named.set(name, unescape(value, arena));
     }
-}
-
-/// Undoes references to characters. What is no such reference stays as it is.
-fn unescape<'a>(text: &'a [u8], arena: &'a Bump) -> &'a [u8] {
-    /// Longest reference: `&#x10FFFF;`.
-    const LONGEST: usize = 10;
-    let Some(mut at) = memchr::memchr(b'&', text) else { return text };
-    let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), arena);
-    let mut rest = text;
-    loop {
-        out.extend_from_slice(rest.get(..at).unwrap_or_default());
-        rest = rest.get(at..).unwrap_or_default();
-        let end = memchr::memchr(b';', rest.get(..LONGEST).unwrap_or(rest));
-        let used = match end.and_then(|end| Some((end, reference(rest.get(1..end)?)?))) {
-            Some((end, character)) => {
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                end + 1
-            }
-            None => {
-                out.extend_from_slice(rest.get(..1).unwrap_or_default());
-                1
-            }
-        };
-        rest = rest.get(used..).unwrap_or_default();
-        match memchr::memchr(b'&', rest) {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    out.extend_from_slice(rest);
-    out.into_bump_slice()
-}
-
-/// The character of `lt`, `#10`, `#x0a`.
-fn reference(name: &[u8]) -> Option<char> {
-    Some(match name {
-        b"lt" => '<',
-        b"gt" => '>',
-        b"amp" => '&',
-        b"quot" => '"',
-        b"apos" => '\'',
-        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?)?,
-        [b'#', digits @ ..] => char::from_u32(std::str::from_utf8(digits).ok()?.parse().ok()?)?,
-        _ => return None,
-    })
 }

@@ -12,6 +12,7 @@ use bumpalo::Bump;
 
 use super::Fields;
 use crate::decoder::timestamp::Timestamps;
+use crate::decoder::xml_text;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::framing::csv::LOST_START;
 use crate::framing::seek::Seek;
@@ -191,51 +192,11 @@ impl<'a> Iterator for Children<'a> {
     }
 }
 
-/// Undoes the five entities, character references and CDATA; what is none of them stays as it is.
+/// Undoes references to characters, and CDATA.
 fn unescape<'a>(text: &'a [u8], arena: &'a Bump) -> &'a [u8] {
-    if let Some(inner) = text.strip_prefix(b"<![CDATA[").and_then(|t| t.strip_suffix(b"]]>")) {
-        return inner;
-    }
-    if memchr::memchr(b'&', text).is_none() {
-        return text;
-    }
-    let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), arena);
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'&', rest) {
-        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, b""));
-        out.extend_from_slice(before);
-        let end = after.iter().take(12).position(|b| *b == b';');
-        let plain = end.and_then(|end| character(after.get(1..end)?));
-        match (plain, end) {
-            (Some(c), Some(end)) => {
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                rest = after.get(end + 1..).unwrap_or_default();
-            }
-            _ => {
-                out.push(b'&');
-                rest = after.get(1..).unwrap_or_default();
-            }
-        }
-    }
-    out.extend_from_slice(rest);
-    out.into_bump_slice()
-}
-
-fn character(name: &[u8]) -> Option<char> {
-    match name {
-        b"lt" => Some('<'),
-        b"gt" => Some('>'),
-        b"amp" => Some('&'),
-        b"quot" => Some('"'),
-        b"apos" => Some('\''),
-        _ => {
-            let digits = std::str::from_utf8(name.strip_prefix(b"#")?).ok()?;
-            let number = match digits.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16),
-                None => digits.parse(),
-            };
-            char::from_u32(number.ok()?)
-        }
+    match text.strip_prefix(b"<![CDATA[").and_then(|t| t.strip_suffix(b"]]>")) {
+        Some(inner) => inner,
+        None => xml_text::unescape(text, arena),
     }
 }
 

@@ -10,6 +10,7 @@ use super::{COLUMNS, Values};
 use crate::framing::lines::void;
 use crate::framing::stamped::{Stamped, Width, like};
 use crate::framing::table::Table;
+use crate::framing::xml::Records;
 use crate::framing::{Framed, Framer, More};
 
 /// Why events of a plain text file name no token.
@@ -140,16 +141,30 @@ fn is_key(text: &[u8]) -> bool {
     word > 2 && text.get(word) == Some(&b':')
 }
 
-/// Frames what an audit may come as: JSON, CSV, or a plain file of texts.
+/// Frames what an audit may come as: JSON or CSV, a plain file of texts, or event XML.
 pub(super) struct Shapes {
     table: Table,
     plain: Stamped,
-    is_plain: Option<bool>,
+    xml: Records,
+    shape: Option<Shape>,
+}
+
+/// As it is saved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Shape {
+    Table = 0,
+    Plain = 1,
+    Xml = 2,
 }
 
 impl Shapes {
     pub(super) fn new(wrappers: &'static [&'static str]) -> Self {
-        Shapes { table: Table::new(wrappers), plain: Stamped::doubted(begins, UNBOUNDED), is_plain: None }
+        Shapes {
+            table: Table::new(wrappers),
+            plain: Stamped::doubted(begins, UNBOUNDED),
+            xml: Records::new("Event", "Events"),
+            shape: None,
+        }
     }
 }
 
@@ -161,33 +176,52 @@ fn begins(buf: &[u8], width: Width) -> Option<bool> {
     }
 }
 
+impl Shapes {
+    fn framer(&mut self, shape: Shape) -> &mut dyn Framer {
+        match shape {
+            Shape::Table => &mut self.table,
+            Shape::Plain => &mut self.plain,
+            Shape::Xml => &mut self.xml,
+        }
+    }
+}
+
 impl Framer for Shapes {
     fn next(&mut self, buf: &[u8], more: More) -> Framed {
-        let plain = match self.is_plain {
-            Some(plain) => plain,
+        let shape = match self.shape {
+            Some(shape) => shape,
             None => {
                 if let Some(skip) = void(buf) {
                     return skip;
                 }
-                match begins(buf, Width::One) {
+                *self.shape.insert(match begins(buf, Width::One) {
                     None if more != More::Closed => return Framed::Incomplete,
-                    begun => *self.is_plain.insert(begun == Some(true)),
-                }
+                    Some(true) => Shape::Plain,
+                    _ if buf.starts_with(b"<") => Shape::Xml,
+                    _ => Shape::Table,
+                })
             }
         };
-        if plain { self.plain.next(buf, more) } else { self.table.next(buf, more) }
+        self.framer(shape).next(buf, more)
     }
 
     fn save(&self) -> Vec<u8> {
-        let Some(plain) = self.is_plain else { return Vec::new() };
-        let mut state = vec![u8::from(plain)];
-        state.extend(if plain { self.plain.save() } else { self.table.save() });
+        let Some(shape) = self.shape else { return Vec::new() };
+        let mut state = vec![shape as u8];
+        state.extend(match shape {
+            Shape::Table => self.table.save(),
+            Shape::Plain => self.plain.save(),
+            Shape::Xml => self.xml.save(),
+        });
         state
     }
 
     fn restore(&mut self, state: &[u8]) {
-        let Some((plain, inner)) = state.split_first() else { return };
-        self.is_plain = Some(*plain == 1);
-        if *plain == 1 { self.plain.restore(inner) } else { self.table.restore(inner) }
+        let Some((shape, inner)) = state.split_first() else { return };
+        let shape = [Shape::Table, Shape::Plain, Shape::Xml].into_iter().find(|known| *known as u8 == *shape);
+        self.shape = shape;
+        if let Some(shape) = shape {
+            self.framer(shape).restore(inner);
+        }
     }
 }
