@@ -17,6 +17,10 @@ pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
     /// forged.
     const PATIENCE: usize = usize::MAX;
 
+    /// Behind a client's text the server always writes the rest of the record: one that seems to end with a line that is a record by itself has been
+    /// cut, and what follows the cut are records of their own.
+    const HAS_REST: bool = false;
+
     /// Whether a record can begin with this line.
     fn head(line: &[u8]) -> bool;
 
@@ -37,6 +41,18 @@ pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
 /// Reason on a record that does not end as its kind must.
 pub const OPEN: &str = "a record that does not end as its kind must";
 
+/// Reason on what follows a record that was cut: it may be the rest of it.
+pub const AFTER: &str = "behind a record that does not end as its kind must";
+
+/// Whether the line may be a record of its own, although it has been taken into another.
+fn stands_alone<G: Grammar>(line: &[u8]) -> bool {
+    let mut alone = G::default();
+    G::HAS_REST && G::head(line) && {
+        alone.begin(line);
+        alone.whole()
+    }
+}
+
 /// Frames records of a grammar.
 #[derive(Debug, Default)]
 pub struct Joined<G> {
@@ -47,13 +63,17 @@ pub struct Joined<G> {
     scanned: usize,
     /// Where the record ends if the grammar was wrong: before the first head that it took in.
     doubtful: Option<usize>,
+    /// The record became whole with its last line, which is one by itself.
+    ends_in_head: bool,
+    /// Bytes from here on in which a record may be the rest of one that was cut.
+    doubt: usize,
     /// Inside a record whose head part was given out.
     passing: bool,
 }
 
 impl<G: Grammar> Joined<G> {
     pub fn new() -> Self {
-        Joined { grammar: G::default(), at: 0, scanned: 0, doubtful: None, passing: false }
+        Joined { grammar: G::default(), at: 0, scanned: 0, doubtful: None, ends_in_head: false, doubt: 0, passing: false }
     }
 
     /// In the middle of an oversized record.
@@ -61,13 +81,24 @@ impl<G: Grammar> Joined<G> {
         self.passing
     }
 
+    /// The record up to the line that is looked at, which is whole; or where it was cut the part before the first head that it took in.
+    fn ended(&mut self, buf: &[u8]) -> Framed {
+        match self.doubtful.filter(|_| G::HAS_REST && self.ends_in_head) {
+            Some(cut) => {
+                self.doubt = self.doubt.max(self.at);
+                self.record(buf, cut, false)
+            }
+            None => self.record(buf, self.at, false),
+        }
+    }
+
     fn record(&mut self, buf: &[u8], end: usize, unterminated: bool) -> Framed {
         let body = buf.get(..end).unwrap_or(buf);
         let len = body.strip_suffix(b"\n").map_or(body.len(), |b| without_cr(body, b.len()));
         // Blank lines behind a record are no part of it.
         let len = body.get(..len).map_or(len, |b| b.len() - b.iter().rev().take_while(|c| matches!(c, b'\n' | b'\r')).count());
-        let suspect = (self.doubtful.take() == Some(end)).then_some(OPEN);
-        (self.at, self.scanned) = (0, 0);
+        let suspect = (self.doubtful.take() == Some(end)).then_some(OPEN).or((self.doubt > 0).then_some(AFTER));
+        (self.at, self.scanned, self.ends_in_head, self.doubt) = (0, 0, false, self.doubt.saturating_sub(end));
         let truncated = len > MAX_RECORD;
         self.grammar.end(buf.get(..len).unwrap_or_default());
         Framed::Record(Frame { skip: 0, len: if truncated { HEAD } else { len }, consumed: end, truncated, unterminated, suspect })
@@ -103,7 +134,7 @@ impl<G: Grammar> Framer for Joined<G> {
                         }
                         continue;
                     }
-                    return self.record(buf, self.at, false);
+                    return self.ended(buf);
                 }
                 if !self.passing {
                     self.doubtful.get_or_insert(self.at);
@@ -123,9 +154,18 @@ impl<G: Grammar> Framer for Joined<G> {
                     More::Closed if self.passing => return Framed::Skip { consumed: buf.len(), reason: "rest of an oversized record" },
                     More::Closed => {
                         if !rest.is_empty() {
-                            if begun { self.grammar.more(line) } else { self.grammar.begin(line) }
+                            if begun {
+                                self.grammar.more(line)
+                            } else {
+                                self.grammar.begin(line)
+                            }
+                            self.ends_in_head = begun && self.grammar.whole() && stands_alone::<G>(line);
+                            self.at = buf.len();
                         }
                         let whole = self.grammar.whole();
+                        if whole && self.ends_in_head && self.doubtful.is_some() {
+                            return self.ended(buf);
+                        }
                         match self.doubtful.filter(|_| !whole && G::PATIENCE < usize::MAX) {
                             Some(doubtful) => return self.record(buf, doubtful, false),
                             None => self.doubtful = None,
@@ -134,7 +174,7 @@ impl<G: Grammar> Framer for Joined<G> {
                         return self.record(buf, buf.len(), unterminated);
                     }
                     More::Idle if begun && rest.is_empty() && self.grammar.whole() && !self.passing => {
-                        return self.record(buf, self.at, false);
+                        return self.ended(buf);
                     }
                     _ if self.passing && self.at > 0 => {
                         let consumed = self.at;
@@ -150,6 +190,7 @@ impl<G: Grammar> Framer for Joined<G> {
             } else {
                 self.grammar.begin(line)
             }
+            self.ends_in_head = begun && self.grammar.whole() && stands_alone::<G>(line);
             self.at += line_end + 1;
             self.scanned = 0;
             if buf.len() > MAX_RECORD && self.at > MAX_RECORD {
@@ -162,7 +203,7 @@ impl<G: Grammar> Framer for Joined<G> {
             let line = buf.get(..cut).unwrap_or_default();
             if self.passing { self.grammar.more(line) } else { self.grammar.begin(line) }
         }
-        (self.at, self.scanned, self.doubtful) = (0, 0, None);
+        (self.at, self.scanned, self.doubtful, self.ends_in_head) = (0, 0, None, false);
         if std::mem::replace(&mut self.passing, true) {
             return Framed::Skip { consumed: cut, reason: "rest of an oversized record" };
         }
@@ -171,18 +212,18 @@ impl<G: Grammar> Framer for Joined<G> {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&(self.passing, &self.grammar)).unwrap_or_default()
+        postcard::to_stdvec(&(self.passing, &self.grammar, self.doubt)).unwrap_or_default()
     }
 
     fn mark(&self) -> u64 {
         // A grammar that knows nothing saves nothing.
-        if size_of::<G>() == 0 { u64::from(self.passing) } else { super::envelope::lane(&[&self.save()]) }
+        if size_of::<G>() == 0 && self.doubt == 0 { u64::from(self.passing) } else { super::envelope::lane(&[&self.save()]) }
     }
 
     fn restore(&mut self, state: &[u8]) {
         *self = Self::new();
-        if let Ok((passing, grammar)) = postcard::from_bytes(state) {
-            (self.passing, self.grammar) = (passing, grammar);
+        if let Ok((passing, grammar, doubt)) = postcard::from_bytes(state) {
+            (self.passing, self.grammar, self.doubt) = (passing, grammar, doubt);
         }
     }
 }
@@ -215,6 +256,65 @@ mod tests {
         fn whole(&self) -> bool {
             !self.0
         }
+    }
+
+    /// The same, where the rest of a record follows what is quoted.
+    #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+    struct Followed(Option<u8>);
+
+    impl Grammar for Followed {
+        const HAS_REST: bool = true;
+
+        fn head(line: &[u8]) -> bool {
+            Quotes::head(line)
+        }
+
+        fn begin(&mut self, line: &[u8]) {
+            self.0 = None;
+            self.more(line);
+        }
+
+        fn more(&mut self, line: &[u8]) {
+            self.0 = self.0.or(line.last().copied().filter(|last| *last == b'.'));
+        }
+
+        fn whole(&self) -> bool {
+            self.0.is_some()
+        }
+    }
+
+    #[test]
+    fn what_follows_a_cut_record_is_kept_and_doubted() {
+        let told = |log: &str, size: usize| -> Vec<(String, Option<&'static str>)> {
+            let mut framer = Joined::<Followed>::new();
+            let (mut told, mut buf) = (Vec::new(), Vec::new());
+            let mut pieces = log.as_bytes().chunks(size).peekable();
+            while let Some(piece) = pieces.next() {
+                buf.extend_from_slice(piece);
+                let more = if pieces.peek().is_some() { More::Flowing } else { More::Closed };
+                while let Framed::Record(frame) = framer.next(&buf, more) {
+                    told.push((String::from_utf8_lossy(&buf[..frame.len]).into_owned(), frame.suspect));
+                    buf.drain(..frame.consumed);
+                    let state = framer.save();
+                    framer.restore(&state);
+                }
+            }
+            told
+        };
+        let check = |log: &str, want: &[(&str, Option<&'static str>)]| {
+            for size in 1..=log.len() {
+                let got = told(log, size);
+                let got: Vec<(&str, Option<&str>)> = got.iter().map(|(text, suspect)| (text.as_str(), *suspect)).collect();
+                assert_eq!(got, want, "{log:?} in pieces of {size}");
+            }
+        };
+        check("#a.\n#b x\n#forged.\ny.\n#c.\n", &[("#a.", None), ("#b x\n#forged.\ny.", None), ("#c.", None)]);
+        check("#a x\n#true.\n#c.\n", &[("#a x", Some(OPEN)), ("#true.", Some(AFTER)), ("#c.", None)]);
+        check(
+            "#a x\n#forged\n#true.\n#c.\n#d.",
+            &[("#a x", Some(OPEN)), ("#forged", Some(OPEN)), ("#true.", Some(AFTER)), ("#c.", None), ("#d.", None)],
+        );
+        check("#a x\n#true.", &[("#a x", Some(OPEN)), ("#true.", Some(AFTER))]);
     }
 
     fn check(log: &str, want: &[&str]) {

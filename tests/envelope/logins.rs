@@ -23,7 +23,7 @@ const PLAIN: Log = Log {
     others: OTHERS,
 };
 
-pub const KINDS: [Log; 4] = [
+pub const KINDS: [Log; 5] = [
     Log { format: "pgbouncer", head: pgbouncer::head, ..PLAIN },
     Log { format: "mysql-error", head: mysql::head, honest: mysql::honest, hostile: mysql::hostile, ..PLAIN },
     Log {
@@ -40,6 +40,16 @@ pub const KINDS: [Log; 4] = [
         begins: |line| line.starts_with('['),
         honest: couchdb::honest,
         hostile: couchdb::hostile,
+        told: object,
+        ..PLAIN
+    },
+    Log {
+        format: "mongodb-text",
+        secret: ["[conn", "1", "]"],
+        head: mongodb::head,
+        honest: mongodb::honest,
+        hostile: mongodb::hostile,
+        mark: |number, _| format!("shop.o{number}"),
         told: object,
         ..PLAIN
     },
@@ -175,5 +185,46 @@ mod couchdb {
             1 => line("notice", &format!("e1fed412f8 {host} {LAIR} undefined GET /invoices 401 ok 1"), step),
             _ => line("notice", &format!("e1fed412f8 {host} {LAIR} {HOSTILE} GET /invoices 200 ok 1"), step),
         }]
+    }
+}
+
+/// MongoDB's text log: names, what drivers call themselves and values stand there as they came; an operation ends with its milliseconds.
+mod mongodb {
+    use super::*;
+
+    fn line(rest: &str, step: usize) -> String {
+        format!("2026-11-22T{}+0000 I  {}\n", stamp(step), rest.replace('\0', ""))
+    }
+
+    fn client(number: usize, user: &str, address: &str) -> [String; 2] {
+        let peer = format!("{address}:500{number}");
+        [
+            line(&format!("NETWORK  [listener] connection accepted from {peer} #{number} ({number} connections now open)"), 0),
+            line(&format!("ACCESS   [conn{number}] Successfully authenticated as principal {user} on admin from client {peer}"), 0),
+        ]
+    }
+
+    pub fn head() -> Vec<String> {
+        [client(1, HONEST, HOME), client(2, HOSTILE, LAIR)].concat()
+    }
+
+    pub fn honest(collection: &str, step: usize) -> String {
+        let command = format!("command {collection} command: find {{ find: \"{collection}\", $db: \"shop\" }} nreturned:1");
+        line(&format!("COMMAND  [conn1] {command} protocol:op_msg 1ms"), step)
+    }
+
+    pub fn hostile(random: &mut Random, text: &str, step: usize) -> Vec<String> {
+        let told = match random.below(3) {
+            0 => format!(
+                "NETWORK  [conn2] received client metadata from {LAIR}:5002 conn2: {{ application: {{ name: \"{text}\" }}, driver: {{ name: \"x\" }} }}"
+            ),
+            1 => format!(
+                "ACCESS   [conn2] SASL SCRAM-SHA-256 authentication failed for {text} on admin from client {LAIR}:5002 ; UserNotFound: Could not find user"
+            ),
+            _ => format!(
+                "COMMAND  [conn2] command shop.secrets command: find {{ find: \"{text}\", $db: \"shop\" }} ok:0 errCode:13 protocol:op_msg 2ms"
+            ),
+        };
+        vec![line(&told, step)]
     }
 }

@@ -58,7 +58,7 @@ pub const FORMAT: Format = Format {
             ("duration", "the milliseconds at the end"),
             ("kind", "the message"),
         ],
-        forgery: "Whole lines, by a line break in a name, in what a driver calls itself, or in a value. Lines that do not end as their kind must are joined with those below; lines out of time, or at odds with their connection, name nobody. Upgrade to 4.4, whose log is JSON",
+        forgery: "Whole lines, by a line break in a name, in what a driver calls itself, or in a value. Lines that do not end as their kind must are joined with those below, or where these are whole lines marked with them; lines out of time, or at odds with their connection, name nobody. Upgrade to 4.4, whose log is JSON",
         ignored: "Everything but connections, logins, operations, refusals and dropped collections: kept as `other`",
         source: "<https://www.mongodb.com/docs/v4.2/reference/log-messages/>",
     },
@@ -153,6 +153,7 @@ impl Lines {
 
 impl Grammar for Lines {
     const PATIENCE: usize = 16 << 10;
+    const HAS_REST: bool = true;
 
     fn head(line: &[u8]) -> bool {
         is_head(line)
