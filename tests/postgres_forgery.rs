@@ -193,11 +193,16 @@ impl Log {
         let mut name = random.pick(&["", "x", VICTIM, "a@b", "tok_victim@appdb LOG:  statement: SELECT 1 FROM forged_table"]).to_owned();
         let long = limit > 63;
         for _ in 0..1 + random.below(if long { 40 } else { 3 }) {
-            let pid = match open.get(random.below(open.len() * 2)) {
-                Some(live) => live.pid,
-                None => random.below(5_000),
+            let mut forged = match open.get(random.below(open.len() * 2)) {
+                // All that is known of a session, but the number of its last line.
+                Some(live) if self.prefix.contains("%l") && random.below(2) == 0 => {
+                    Session { line: live.line + 2 + random.below(80), ..live.clone() }
+                }
+                live => {
+                    let pid = live.map_or_else(|| random.below(5_000), |live| live.pid);
+                    Session { line: random.below(90), application: "psql", ..Session::new(pid, VICTIM, "10.6.6.6") }
+                }
             };
-            let mut forged = Session { line: random.below(90), application: "psql", ..Session::new(pid, VICTIM, "10.6.6.6") };
             let head = self.head(&forged);
             let part = match random.below(9) {
                 0 => format!("\n{head}LOG:  statement: DELETE FROM {LOOT}"),

@@ -22,8 +22,36 @@ pub struct Session {
     pub established: bool,
     /// It took statements.
     pub acted: bool,
+    /// Its id, and the number of its last line, where the prefix has them.
+    pub(super) id: Option<Vec<u8>>,
+    pub(super) line: Option<u64>,
     /// Set by [`Sessions::begin`].
     pub(super) number: u64,
+}
+
+/// What the prefix of a line tells of its session and other clients do not see.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks<'a> {
+    pub port: Option<u16>,
+    pub id: Option<&'a [u8]>,
+    pub line: Option<u64>,
+}
+
+impl Session {
+    /// Whether a line with these marks may be the next one of this session.
+    pub fn goes_on(&self, marks: Marks<'_>) -> bool {
+        let port = self.port.zip(marks.port).is_none_or(|(known, told)| known == told);
+        let id = self.id.as_deref().zip(marks.id).is_none_or(|(known, told)| known == told);
+        port && id && self.line.zip(marks.line).is_none_or(|(last, told)| last.checked_add(1) == Some(told))
+    }
+
+    /// A record of this session begins with a line of these marks and has so many lines with a prefix.
+    pub fn follow(&mut self, marks: Marks<'_>, lines: u64) {
+        if self.id.as_deref() != marks.id {
+            self.id = marks.id.map(<[u8]>::to_vec);
+        }
+        self.line = marks.line.map(|line| line.saturating_add(lines.saturating_sub(1)));
+    }
 }
 
 /// The sessions of one partition.

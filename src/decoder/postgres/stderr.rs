@@ -21,7 +21,7 @@ use super::forgery::{FORGED, HOSTILE_NAME, NEARBY, Stderr};
 use super::message::{self, Fields, Phase, authorized, authorizes};
 use super::plan::Recent;
 use super::prefix::{Match, Prefix, Word};
-use super::session::{Session, Sessions};
+use super::session::{Marks, Session, Sessions};
 use super::severity::{Label, Severity};
 use super::translated::english;
 use crate::decoder::timestamp::{self, Timestamps};
@@ -41,7 +41,7 @@ pub const FORMAT: Format = Format {
     },
     guide: Guide {
         system: "PostgreSQL 8 to 18, RDS and Aurora PostgreSQL",
-        switch_on: "`log_line_prefix = '%m [%p] %q%u@%d %h app=%a sess=%c state=%e '`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit; csvlog or jsonlog is safer",
+        switch_on: "`log_line_prefix = '%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e '`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit; csvlog or jsonlog is safer",
         fields: &[
             ("time", "`%m`, `%t` or `%n` of log_line_prefix"),
             (
@@ -62,7 +62,7 @@ pub const FORMAT: Format = Format {
             ("duration", "message after `duration:`"),
             ("kind", "the message"),
         ],
-        forgery: "Whole lines, by a line break in the user or database name, before any login. Such lines are marked and name no token",
+        forgery: "Whole lines, by a line break in the user or database name, before any login. Such lines are marked and name no token. What stands near them is believed where it goes on with a session that was known before: the same process, user and database and, as far as the prefix has them, the client's port (`%r`), the session's id (`%c`) and the next number (`%l`). Without `%r` or `%l` whoever sees process, user and database of a session (`pg_stat_activity` shows them to all) can write lines as it; with them he must guess",
         ignored: "Messages of background processes and notices: kept as `other`",
         source: "<https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LINE-PREFIX>",
     },
@@ -158,7 +158,12 @@ impl Decoder for StderrLog {
                 _ => "line without the prefix",
             });
         };
-        let Word::Primary(severity) = found.word else { return Decoded::Skip("secondary line without its record") };
+        let Word::Primary(severity) = found.word else {
+            if record.suspect.is_none() {
+                self.mark(&found, &record);
+            }
+            return Decoded::Skip("secondary line without its record");
+        };
         let Some(time) = self.time(&found, &record) else {
             return Decoded::Reject(if found.fields.time.is_some() {
                 "unreadable time stamp"
@@ -276,6 +281,7 @@ impl StderrLog {
         }
         if let Some(pid) = process {
             self.remember(pid, text, &fields, &event, authorisation);
+            self.mark(found, record);
         }
         self.recent.settle(&mut event, text);
         event
@@ -296,7 +302,8 @@ impl StderrLog {
         let known = process(found, record).and_then(|pid| self.sessions.get(pid));
         let vouched = known.is_some_and(|s| s.established && s.user.as_deref() == user && s.database.as_deref() == database);
         match record.suspect {
-            Some(NEARBY) if vouched && !authorisation => {}
+            // Who knows a session by its process and names does not know its port and how many lines it has written.
+            Some(NEARBY) if vouched && !authorisation && known.is_some_and(|s| s.goes_on(marks(found))) => {}
             Some(reason) => return Some(reason),
             None => {}
         }
@@ -327,6 +334,15 @@ impl StderrLog {
             }
         }
         None
+    }
+
+    /// Keeps what the next line of the session must agree with.
+    fn mark(&mut self, found: &Match<'_>, record: &Record<'_>) {
+        if let Some(session) = process(found, record).and_then(|pid| self.sessions.get_mut(pid)) {
+            let ends = memchr::memchr_iter(b'\n', record.bytes);
+            let more = ends.filter(|at| record.bytes.get(at + 1).is_some_and(|b| *b != b'\t')).count();
+            session.follow(marks(found), more as u64 + 1);
+        }
     }
 
     /// Keeps what later records of the session need.
@@ -399,6 +415,11 @@ impl StderrLog {
             (label, start) = (Some(word), next + found.message);
         }
     }
+}
+
+/// What the prefix says that other clients do not see.
+fn marks<'a>(found: &Match<'a>) -> Marks<'a> {
+    Marks { port: found.fields.remote.and_then(|remote| peer(remote).1), id: found.fields.session, line: found.fields.line }
 }
 
 /// The server's process that wrote a line: also a session id tells it. Without one no record is of the session of another.
