@@ -194,6 +194,23 @@ fn common(text: &[u8], lines: &[Line<'_>], work: &mut Work) -> bool {
     work.take(lines.len() as u64).is_some() && lines.iter().filter(|line| line.head.seek(text).is_some()).count() * 2 >= lines.len()
 }
 
+/// The meaning of a letter that stands before its value without a sign: `P981`, and where there is such a process `Uweb` and `Dshop`.
+fn glued(name: &[u8], parts: &[Part<'_>], lines: &[Line<'_>], work: &mut Work) -> Option<u8> {
+    let number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
+    let (first, rest) = name.split_first()?;
+    let process = || parts.windows(2).any(|two| matches!(two, [Part::Text(b"P" | b"p"), Part::Field(b'p')]));
+    let letter = match first {
+        b'P' | b'p' if number(rest) => b'p',
+        b'U' | b'u' if process() => b'u',
+        b'D' | b'd' if process() => b'd',
+        _ => return None,
+    };
+    work.take(lines.len() as u64)?;
+    let alike = |word: &[u8]| word.split_first().is_some_and(|(one, rest)| one == first && (letter != b'p' || number(rest)));
+    let many = lines.iter().filter(|line| line.head.split(|b| !is_name(*b)).any(alike)).count();
+    (many * 2 >= lines.len() && many > 1).then_some(letter)
+}
+
 /// Bytes of names, as far as a prefix does not put them between its fields.
 fn is_name(b: u8) -> bool {
     !b.is_ascii_whitespace() && !b"[](){}<>|,;:=/@\"'%#".contains(&b)
@@ -224,7 +241,10 @@ fn parts<'a>(head: &'a [u8], names: Names<'a>, lines: &[Line<'_>], work: &mut Wo
         } else if let Some(name) = rest.get(..rest.iter().take_while(|b| is_name(**b)).count()).filter(|name| begins && !name.is_empty()) {
             let sign = sign_len(rest.get(name.len()..).unwrap_or_default());
             let whole = rest.get(..name.len() + sign).unwrap_or_default();
-            match label(name).filter(|_| sign > 0 && common(whole, lines, work)) {
+            let labelled = label(name).filter(|_| sign > 0 && common(whole, lines, work));
+            let alone = if labelled.is_none() { glued(name, &parts, lines, work) } else { None };
+            let whole = if alone.is_some() { rest.get(..1).unwrap_or_default() } else { whole };
+            match labelled.or(alone) {
                 Some(letter) => {
                     let from = at + whole.len();
                     named =
@@ -523,60 +543,4 @@ fn holds_label(name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::last_word;
-    use super::*;
-
-    fn learn_of(lines: &[&str]) -> Option<(Prefix, usize)> {
-        let lines: Vec<Sampled<'_>> = lines.iter().map(|line| (line.as_bytes(), last_word(line.as_bytes()))).collect();
-        learn(&lines, &mut Work(ALL))
-    }
-
-    /// Lines under a prefix: a start, two sessions with different forms of names, and a refused one.
-    fn learned(lines: &[&str]) -> String {
-        let (prefix, good) = learn_of(lines).unwrap();
-        assert_eq!(good, lines.len(), "{} on {lines:?}", prefix.text);
-        prefix.text
-    }
-
-    #[test]
-    fn names_that_the_server_tells() {
-        let lines = [
-            "< 2026-11-22 02:05:17.355 UTC   6b024ddd.3d4: >LOG:  database system is ready to accept connections",
-            "< 2026-11-22 02:05:18.355 UTC shop shop 6b024dde.3d5: >LOG:  connection authorized: user=shop database=shop",
-            "< 2026-11-22 02:05:19.355 UTC web appdb 6b024ddf.3d6: >LOG:  connection authorized: user=web database=appdb application_name=x",
-            "< 2026-11-22 02:05:19.455 UTC web appdb 6b024ddf.3d6: >LOG:  statement: SELECT 1",
-        ];
-        assert_eq!(learned(&lines), "< %t %u %d %c: >");
-    }
-
-    #[test]
-    fn the_database_may_come_first() {
-        let lines = [
-            "[3d4] 2026-11-22 02:05:17 UTC LOG:  database system is ready to accept connections",
-            "[3d5] 2026-11-22 02:05:18 UTC appdb|web|10.0.0.1(5001) LOG:  connection authorized: user=web database=appdb",
-            "[3d5] 2026-11-22 02:05:18 UTC appdb|web|10.0.0.1(5001) LOG:  statement: SELECT 1",
-            "[3d6] 2026-11-22 02:05:18 UTC appdb|etl|2001:db8::7(5002) ERROR:  x",
-        ];
-        let lines: Vec<String> = lines.iter().map(|line| line.replace("3d", "98")).collect();
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        assert_eq!(learned(&lines), "[%p] %t %q%d|%u|%r ");
-    }
-
-    #[test]
-    fn labels() {
-        let lines = [
-            "2026-11-22 02:05:17.355 UTC [980] LOG:  checkpoint starting: time",
-            "2026-11-22 02:05:18.355 UTC [981] web@appdb client=10.0.0.1 app=psql 15 tx=0 LOG:  statement: SELECT 1",
-            "2026-11-22 02:05:19.355 UTC [982] etl@appdb client=[local] app=[unknown] tx=77 LOG:  statement: SELECT 2",
-            "2026-11-22 02:05:19.355 UTC [982] etl@appdb client=[local] app=[unknown] tx=77 ERROR:  x",
-        ];
-        assert_eq!(learned(&lines), "%t [%p] %q%u@%d client=%h app=%a tx=%x ");
-    }
-
-    #[test]
-    fn what_holds_no_prefix_teaches_nothing() {
-        assert!(learn_of(&["LOG:  x", "ERROR:  y"]).is_none());
-        assert!(learn_of(&["nothing at all"]).is_none());
-    }
-}
+mod tests;
