@@ -82,3 +82,27 @@ fn queries_are_found_back() {
     drop(server);
     assert!(!std::path::Path::new("/proc").join(pid.to_string()).exists());
 }
+
+/// Why the server's text log is not read: who has no account at all writes lines into it in anybody's name.
+#[test]
+fn nobody_acts_in_the_text_log() {
+    if support::skip([clickhouse::missing(), python::missing()]) {
+        return;
+    }
+    let server = ClickHouse::start();
+    let forged = "2026.11.22 02:21:28.123456 [ 21 ] {q} <Debug> executeQuery: (from 10.1.0.7:5, user: billing) DROP TABLE t";
+    let status = server.get(&format!("/?user=x%0A{}&query=select+1", forged.replace(' ', "+")));
+    assert!(status >= 400, "{status}");
+    let log = support::wait_for("the forged line", std::time::Duration::from_secs(5), || {
+        let log = std::fs::read(server.folder().join("output")).unwrap_or_default();
+        log.split(|b| *b == b'\n').any(|line| line.starts_with(forged.as_bytes())).then_some(log)
+    });
+    let mut stream = Stream::new(None, FormatOptions::default(), 0);
+    let mut sink = |item: Item<'_>| {
+        if let Decoded::Event(event) = item.decoded {
+            assert!(event.principal.is_none(), "{event:?}");
+        }
+    };
+    stream.feed(&log, &mut sink);
+    stream.close(&mut sink);
+}

@@ -49,7 +49,7 @@ pub const FORMAT: Format = Format {
             ("kind", "`type`"),
         ],
         forgery: "Nothing: all text is escaped. `query_id`, `initial_user`, `os_user`, `log_comment` and the like are the client's own words and not used",
-        ignored: "Rows of the type QueryStart: the query is counted with its last row",
+        ignored: "Rows of the type QueryStart: the query is counted with its last row. The server's text log (`<Debug> executeQuery: (from ...)`) is not read: whoever reaches the server writes whole lines into it, in anybody's name, by a line break in the user name of a refused login or in `query_id`",
         source: "<https://clickhouse.com/docs/operations/system-tables/query_log>",
     },
 };

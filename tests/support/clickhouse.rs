@@ -74,6 +74,11 @@ impl ClickHouse {
         python::http(self.port, &[request]).expect("an answer").pop().expect("one")
     }
 
+    /// The status of a request without a body.
+    pub fn get(&self, path: &str) -> u16 {
+        http_get(self.port, path).expect("an answer").0
+    }
+
     /// One statement with all rights; panics if it fails.
     pub fn admin(&self, sql: &str) -> Vec<u8> {
         let (status, answer) = self.query(("default", ""), "127.0.0.1", sql);
