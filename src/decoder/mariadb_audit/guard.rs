@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::row::{self, Op, Row, Start};
 use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
@@ -85,7 +86,7 @@ pub struct Guard {
     gone: u64,
     /// What was looked for behind refused logins, which are many times in reach: the end of each counted from the start of the log.
     #[serde(skip)]
-    seconds: VecDeque<(u64, Vec<Second>)>,
+    seconds: VecDeque<(u64, Seconds)>,
     /// How many twins have gone.
     #[serde(skip)]
     lost: u64,
@@ -94,13 +95,22 @@ pub struct Guard {
     asked: VecDeque<(u64, u64)>,
 }
 
-/// A row behind a refused login that ends as its second row would.
+/// The rows behind a refused login that end as its second row would.
+#[derive(Debug, Clone, Default)]
+struct Seconds {
+    /// Where the name of the last of them ends, counted from the line behind the refused login.
+    last: Option<usize>,
+    /// By their starts.
+    proofs: Vec<Proof>,
+}
+
+/// The same name stands behind two heads: one before the refused login's end, one before that of a second row.
 #[derive(Debug, Clone, Copy)]
-struct Second {
-    /// Where its name ends, counted from the line behind the refused login.
-    at: usize,
-    /// Bytes before this that are the same as before the end of the refused login's name.
-    common: usize,
+struct Proof {
+    /// Where the first row begins, counted from the start of the log.
+    start: u64,
+    /// Where the second row begins and where its name ends, counted from the line behind the refused login.
+    second: (usize, usize),
 }
 
 impl Framer for Guard {
@@ -330,34 +340,52 @@ impl Guard {
         let area = buf.get(after..(after + AFTER).min(buf.len())).unwrap_or_default();
         let key = self.gone + one.end as u64;
         let known = self.seconds.iter().position(|(end, _)| *end == key);
-        let fresh = if known.is_none() { seconds(buf.get(..one.name_end).unwrap_or_default(), area, &one.tail) } else { Vec::new() };
+        let fresh = if known.is_none() { self.seconds_of(buf, one, area) } else { Seconds::default() };
         let all = known.and_then(|at| self.seconds.get(at)).map_or(&fresh, |(_, seconds)| seconds);
-        let mut first: Option<(usize, (usize, usize))> = None;
-        for Second { at, common } in all {
-            // A head is no longer than its line, so the name of a row that ends before the common text is longer than that.
-            let from = line_start(buf, one.name_end.saturating_sub(*common).min(one.line));
-            for start in line_starts(buf.get(from..).unwrap_or_default(), one.line - from).map(|start| from + start) {
-                if first.is_some_and(|(f, _)| f <= start) {
-                    break;
-                }
-                let Some(head) = buf.get(start..).and_then(|text| self.start.head(text)) else { continue };
-                let Some(len) = one.name_end.checked_sub(start + head).filter(|len| len <= common) else { continue };
-                let Some(name) = at.checked_sub(len) else { continue };
-                let line = line_start(area, name);
-                if self.start.head(area.get(line..).unwrap_or_default()).is_some_and(|h| line + h == name) {
-                    first = Some((start, (after + line, after + at)));
-                }
-            }
-        }
+        let first = all.proofs.iter().find(|proof| proof.start >= self.gone).map(|proof| Search::Found {
+            start: (proof.start - self.gone) as usize,
+            second: (after + proof.second.0, after + proof.second.1),
+        });
         // The client can put a false second row into its name; the true one then ends at most one name later.
-        let wanted = all.last().map_or(AFTER, |second| second.at + WINDOW);
+        let wanted = all.last.map_or(AFTER, |last| last + WINDOW);
         if more == More::Flowing && area.len() < wanted.min(AFTER) {
             return Search::Unfinished;
         }
         if known.is_none() && area.len() == AFTER {
             self.seconds.push_back((key, fresh));
         }
-        first.map_or(Search::Missing, |(start, second)| Search::Found { start, second })
+        first.unwrap_or(Search::Missing)
+    }
+
+    /// What stands behind a FAILED_CONNECT row and ends as its DISCONNECT row would, with the heads before both behind which the same name stands.
+    fn seconds_of(&self, buf: &[u8], one: &Refused, area: &[u8]) -> Seconds {
+        let before = buf.get(..one.name_end).unwrap_or_default();
+        let heads = |text: &[u8], last: usize| -> SmallVec<[(usize, usize); 16]> {
+            let head = |start: usize| Some((start, start + self.start.head(text.get(start..)?)?));
+            line_starts(text, last).filter_map(head).collect()
+        };
+        let mut found = Seconds::default();
+        let mut firsts = None;
+        for at in memchr::memmem::find_iter(area, &one.tail) {
+            let text = area.get(..at).unwrap_or_default();
+            let common = before.iter().rev().zip(text.iter().rev()).take(WINDOW).take_while(|(a, b)| a == b).count();
+            found.last = Some(at);
+            let firsts = firsts.get_or_insert_with(|| heads(buf, one.line));
+            // The name begins in the common text, so its line begins no more than a head before that.
+            let from = line_start(area, at - common);
+            for (line, name) in heads(area.get(from..at).unwrap_or_default(), at - from) {
+                let (line, name) = (from + line, from + name);
+                let Some(len) = at.checked_sub(name).filter(|len| *len <= common) else { continue };
+                found.proofs.extend(
+                    firsts
+                        .iter()
+                        .filter(|(_, first)| first + len == one.name_end)
+                        .map(|(start, _)| Proof { start: self.gone + *start as u64, second: (line, at) }),
+                );
+            }
+        }
+        found.proofs.sort_by_key(|proof| proof.start);
+        found
     }
 
     /// Whether the buffer starts with the second row of a refused login whose first row was taken.
@@ -449,16 +477,6 @@ enum Search {
     Missing,
     /// More bytes will tell.
     Unfinished,
-}
-
-/// What stands behind a FAILED_CONNECT row and ends as its DISCONNECT row would.
-fn seconds(before: &[u8], area: &[u8], tail: &[u8]) -> Vec<Second> {
-    let found = memchr::memmem::find_iter(area, tail).map(|at| {
-        let text = area.get(..at).unwrap_or_default();
-        let common = before.iter().rev().zip(text.iter().rev()).take(WINDOW).take_while(|(a, b)| a == b).count();
-        Second { at, common }
-    });
-    found.collect()
 }
 
 fn record(buf: &[u8], end: usize, suspect: Option<&'static str>) -> Framed {

@@ -179,7 +179,7 @@ pub static CHANGES: &[Archetype] = &[
         (Hour, 0.68, [5.94, 2.34, 1.22, 0.51]),
         (Errors, 0.811, [3.63, 3.62, 1.83, 0.92]),
     ] },
-    Archetype { name: "a new tool", weight: 0.0178, among: [0.1, 0.3, 2.0], rows: &[
+    Archetype { name: "a new tool", weight: 0.0178, among: [0.1, 0.3, 2.5], rows: &[
         (Client, 0.019, [1.0, 1.0, 6.06, 1.93]),
         (Shape, 0.161, [2.85, 2.39, 3.4, 1.36]),
         (Operation, 0.63, [2.27, 1.06, 6.06, 0.6]),
@@ -206,7 +206,7 @@ pub static CHANGES: &[Archetype] = &[
         (Scope, 0.585, [5.21, 2.82, 1.34, 0.63]),
         (Hour, 0.858, [5.91, 2.48, 1.33, 0.27]),
     ] },
-    Archetype { name: "overtime", weight: 0.0169, among: [0.1, 0.3, 2.0], rows: &[
+    Archetype { name: "overtime", weight: 0.0169, among: [0.1, 0.3, 2.5], rows: &[
         (Hour, 0.022, [3.15, 3.82, 2.56, 0.48]),
         (Volume, 0.75, [6.63, 2.18, 0.72, 0.47]),
         (Shape, 0.463, [3.4, 2.33, 2.48, 1.79]),
