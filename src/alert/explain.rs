@@ -15,6 +15,8 @@ use crate::token::WordId;
 /// A finding that adds less to the score, in nats, is not worth a number.
 const LEAST: f64 = 0.05;
 
+const EMPTIED: &str = "look what it reads; a leaked token is emptied at full speed";
+
 /// What a rule says of itself.
 #[derive(Debug, Clone, Default)]
 pub struct RuleWords {
@@ -262,15 +264,18 @@ impl Explainer<'_> {
                 let hours: Vec<String> = (0..24).filter(|h| usual & (1 << h) != 0).map(|h: u32| format!("{h:02}")).collect();
                 (format!("used at {hour:02} h UTC: {act}{place}"), format!("hours {} UTC {history}", hours.join(" ")), ask)
             }
-            Fact::Rate { count, record } => (
-                format!("{count} queries in one hour{place}"),
-                format!("{record} in the busiest hour {history}"),
-                "look what it reads; a leaked token is emptied at full speed".to_owned(),
-            ),
-            Fact::Rows { rows, record } => (
+            Fact::Rate { minutes, count, record, chance } => {
+                let (within, busiest) = if *minutes == 60 { ("one hour", "hour") } else { ("ten minutes", "ten minutes") };
+                (
+                    format!("{count} queries in {within}{place}"),
+                    format!("{record} in the busiest {busiest} {history}{}", expected(*chance)),
+                    EMPTIED.to_owned(),
+                )
+            }
+            Fact::Rows { rows, record, chance } => (
                 format!("{rows} rows in one hour{place}: {act}"),
-                format!("{record} in the hour with the most {history}"),
-                "look what it reads; a leaked token is emptied at full speed".to_owned(),
+                format!("{record} in the hour with the most {history}{}", expected(*chance)),
+                EMPTIED.to_owned(),
             ),
             Fact::Rule { index, count, .. } => {
                 let words = self.rules.get(usize::from(*index)).cloned().unwrap_or_default();
@@ -337,6 +342,20 @@ fn minutes(minutes: u32) -> String {
     }
 }
 
+/// How often so much is expected, where that is known.
+fn expected(chance: Option<f64>) -> String {
+    match chance.map(|chance| 1.0 / chance.max(1e-9)) {
+        None => String::new(),
+        Some(days) if days < 10.0 => "; so many are nothing rare".to_owned(),
+        Some(days) if days >= 1e6 => "; so many are expected on less than one day in a million".to_owned(),
+        // One digit is all that so few days tell.
+        Some(days) => {
+            let unit = 10f64.powi(days.log10().floor() as i32);
+            format!("; so many are expected on one day in {}", thousands(((days / unit).round() * unit) as u32))
+        }
+    }
+}
+
 /// `1,234`.
 fn thousands(number: u32) -> String {
     match (number / 1000, number % 1000) {
@@ -351,4 +370,21 @@ fn date(day: u16) -> String {
 
 fn days(first: u16, last: u16) -> String {
     if first == last { format!("on {}", date(first)) } else { format!("{} to {}", date(first), date(last)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often_so_much_is_expected() {
+        for (chance, want) in [
+            (None, ""),
+            (Some(0.4), "; so many are nothing rare"),
+            (Some(1.0 / 4_321.0), "; so many are expected on one day in 4,000"),
+            (Some(0.0), "; so many are expected on less than one day in a million"),
+        ] {
+            assert_eq!(expected(chance), want);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::token::WordId;
 
 pub mod aftermath;
 pub mod care;
+pub mod counts;
 pub mod fleet;
 pub mod network;
 pub mod places;

@@ -3,6 +3,7 @@
 use half::bf16;
 use serde::{Deserialize, Serialize};
 
+use super::counts;
 use crate::event::Time;
 
 /// A day raises the record at most so many times.
@@ -56,6 +57,12 @@ impl<const DAYS: usize> Pace<DAYS> {
     /// The busiest of the last active days, to two digits; 0 where there were none.
     pub fn record(&self) -> u32 {
         self.days.iter().map(|day| day.to_f32()).fold(0.0, f32::max) as u32
+    }
+
+    /// Probability that a day like the last ones has one as busy as the one that is being counted; `None` where there were too few.
+    pub fn chance(&self) -> Option<f64> {
+        let days: Vec<f64> = self.days.iter().map(|day| f64::from(day.to_f32())).filter(|day| *day > 0.0).collect();
+        counts::chance(self.count, &days)
     }
 
     /// How many times the record has been reached; 0 where there is no record.

@@ -204,12 +204,17 @@ pub enum Fact {
         usual: u32,
     },
     Rate {
+        /// Minutes in which they came.
+        minutes: u8,
         count: u32,
         record: u32,
+        /// Probability of so many on a day like the last ones.
+        chance: Option<f64>,
     },
     Rows {
         rows: u32,
         record: u32,
+        chance: Option<f64>,
     },
     /// More than ever of what an alert has reported.
     Escalation(Growth),

@@ -16,14 +16,20 @@ const LEAST: u32 = 20;
 /// Fewer rows than this in an hour are never many.
 const LEAST_ROWS: u32 = 5_000;
 
+fn in_an_hour(case: &Case<'_>) -> u8 {
+    let hour = &case.baseline.volume.hour;
+    let factor = if hour.count >= LEAST { hour.factor() } else { 0.0 };
+    FACTORS.iter().filter(|(by_hour, _)| factor >= *by_hour).count() as u8
+}
+
+fn in_ten_minutes(case: &Case<'_>) -> u8 {
+    let ten = &case.baseline.volume.ten_minutes;
+    let factor = if ten.count >= LEAST { ten.factor() } else { 0.0 };
+    FACTORS.iter().filter(|(_, by_ten)| factor >= *by_ten).count() as u8
+}
+
 fn by_queries(case: &Case<'_>) -> u8 {
-    let volume = &case.baseline.volume;
-    let (hour, ten) = (volume.hour.factor(), volume.ten_minutes.factor());
-    let count = |by_hour, by_ten| {
-        let hour = volume.hour.count >= LEAST && hour >= by_hour;
-        hour || volume.ten_minutes.count >= LEAST && ten >= by_ten
-    };
-    FACTORS.iter().filter(|(by_hour, by_ten)| count(*by_hour, *by_ten)).count() as u8
+    in_an_hour(case).max(in_ten_minutes(case))
 }
 
 /// Rows vary more from day to day than queries do: as strange as ten minutes of queries.
@@ -42,9 +48,13 @@ fn find(case: &Case<'_>, unit: &Unit) -> Option<Finding> {
     let severity =
         if unit.levels.get(Feature::Volume as usize).is_some_and(|level| *level >= 3) { Severity::Medium } else { Severity::Low };
     let fact = if by_rows(case) > by_queries(case) {
-        Fact::Rows { rows: volume.rows.count, record: volume.rows.record() }
+        Fact::Rows { rows: volume.rows.count, record: volume.rows.record(), chance: volume.rows.chance() }
+    } else if in_ten_minutes(case) > in_an_hour(case) {
+        let ten = &volume.ten_minutes;
+        Fact::Rate { minutes: 10, count: ten.count, record: ten.record(), chance: ten.chance() }
     } else {
-        Fact::Rate { count: volume.hour.count, record: volume.hour.record() }
+        let hour = &volume.hour;
+        Fact::Rate { minutes: 60, count: hour.count, record: hour.record(), chance: hour.chance() }
     };
     Some(case.finding("rate", severity, 50, 0.0, fact).with_attack(&["T1213.006"]))
 }
