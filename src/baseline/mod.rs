@@ -136,6 +136,9 @@ impl RuleMemory {
 /// Active days after which the scores of a token that still learns tell what those of others will be like.
 const SETTLED: u16 = 8;
 
+/// Hours in use on an ordinary day, rounded down, from which on it may be people who work.
+const BRIEF: u32 = 2;
+
 /// How values are noted.
 #[derive(Clone, Copy)]
 struct Note {
@@ -286,8 +289,11 @@ impl Baseline {
 
     /// Age and working hours: tokens of the same kind are compared with each other.
     pub fn kind(&self) -> Kindred {
+        let a_day = self.hours.iter().map(|days| u32::from(*days)).sum::<u32>() / u32::from(self.active_days.max(1));
         let schedule = match self.hours.iter().filter(|days| **days > 0).count() {
             0..=3 => Schedule::Batch,
+            // Jobs may run at many an hour, and each is over within the next; people stay.
+            4..=16 if a_day < BRIEF => Schedule::Batch,
             4..=16 => Schedule::People,
             _ => Schedule::AlwaysOn,
         };
