@@ -188,7 +188,7 @@ fn scope(token: &Token) -> Vec<String> {
     own.chain(others).collect()
 }
 
-fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut dyn Write>) -> Vec<Said> {
+fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut dyn Write>) -> (Vec<Said>, u64) {
     let mut config = Config::default();
     config.detect.false_alerts_per_1000_token_days = budget;
     config.detect.learning = Duration::from_secs(86_400 * wanted.learning as u64);
@@ -202,7 +202,7 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut 
     let mut judge = Judge::new(rulebook, dictionary);
     let partition = Arc::new(Partition { source: "bench".into(), key: "bench".into(), label: "bench.csv".into() });
     let by_name: BTreeMap<&str, usize> = company.tokens.iter().map(|token| (token.name.as_str(), token.number)).collect();
-    let (mut said, mut offset) = (Vec::new(), 0);
+    let (mut said, mut offset, mut beyond) = (Vec::new(), 0, 0);
     for (number, day) in company.days.iter().enumerate() {
         let mut seen = Vec::new();
         let chunk = Chunk { partition: partition.clone(), offset, bytes: day.clone(), message: false };
@@ -213,6 +213,9 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut 
             let Time(time) = alert.time;
             said.push(Said { token: by_name[alert.token.as_str()], time, detectors: alert.detectors, update: alert.update });
         }
+        if number as i64 >= wanted.learning {
+            beyond += beyond_guarantee(company, number as i64, &judge, budget);
+        }
         if let Some(scores) = &mut scores {
             write_scores(company, number as i64, &judge, scores);
         }
@@ -221,7 +224,19 @@ fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut 
             explain(company, number as i64, &judge, &said);
         }
     }
-    said
+    (said, beyond)
+}
+
+/// Tokens that nobody attacks whose score reached on this day what a false alarm reaches with the budget's probability at most, if the likelihood
+/// ratio is one (Markov): the threshold that holds whatever the fleet is like.
+fn beyond_guarantee(company: &Company, day: i64, judge: &Judge, budget: f64) -> u64 {
+    let score = |token: &Token| {
+        let baseline =
+            judge.engine().get(TokenId::of(token.name.as_bytes())).filter(|baseline| i64::from(baseline.day) == START / DAY + day);
+        baseline.and_then(|baseline| baseline.units.most().score)
+    };
+    let spared = company.tokens.iter().filter(|token| !company.attacks.iter().any(|attack| attack.token == token.number));
+    spared.filter(|token| score(token).is_some_and(|score| f64::from(score) >= (1000.0 / budget).ln())).count() as u64
 }
 
 /// One line for each token that was active on the day, for whoever fits archetypes or thresholds.
@@ -308,8 +323,9 @@ fn main() {
         report.company(&company.tokens, company.events, company.changes, company.attacks.len(), wanted.days - wanted.learning);
         for (at, budget) in wanted.budgets.iter().enumerate() {
             let scores = scores.as_mut().map(|file| file as &mut dyn Write);
-            let said = run(&company, &wanted, *budget, scores);
+            let (said, beyond) = run(&company, &wanted, *budget, scores);
             report.add(at, &company.tokens, &company.attacks, &said, START + wanted.learning * DAY, 10 * MINUTE);
+            report.beyond(at, beyond);
         }
         eprintln!("seed {seed}: {} events, {} changes, {} attacks", company.events, company.changes, company.attacks.len());
     }

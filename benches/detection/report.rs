@@ -29,6 +29,8 @@ struct Sums {
     blamed: BTreeMap<String, u64>,
     /// Attack events up to the alert.
     events: Vec<usize>,
+    /// Token-days of nobody's victims above the threshold of the guarantee.
+    beyond: u64,
     /// Found attacks of which the alert names what was done among its first two detectors.
     explained: Share,
 }
@@ -97,6 +99,10 @@ impl Report {
         }
     }
 
+    pub fn beyond(&mut self, at: usize, token_days: u64) {
+        self.sums[at].beyond += token_days;
+    }
+
     fn token_days(&self) -> u64 {
         self.days.values().sum()
     }
@@ -129,6 +135,8 @@ impl Report {
             }),
         );
         row("realised / budget", each(&|at| format!("{:.2}", self.realised(at) / self.budgets[at])));
+        let beyond = |at: usize| 1000.0 * self.sums[at].beyond as f64 / days.max(1) as f64 / self.budgets[at];
+        row("the same at the guarantee's threshold", each(&|at| format!("{:.2}", beyond(at))));
         row("attack events up to the alert, median", each(&|at| median(&self.sums[at].events)));
         row("explained: what was done is among the first two, %", each(&|at| self.sums[at].explained.percent()));
         for strength in [Strength::Easy, Strength::Medium, Strength::Hard] {
