@@ -118,7 +118,7 @@ impl Engine {
 
     fn observe(&mut self, seen: &Observation, out: &mut Vec<Finding>) {
         let known = match self.place(seen.token) {
-            None if seen.acting => Some(self.insert(seen.token, Baseline::new(seen.time))),
+            None if seen.acting => Some(self.newcomer(seen)),
             known => known,
         };
         let settings = &*self.settings;
@@ -182,6 +182,14 @@ impl Engine {
             baseline.learn(seen, quarantine, fleet);
         }
         self.mark(at);
+    }
+
+    /// A token's first event: it knows nothing yet, or what its predecessor knew.
+    fn newcomer(&mut self, seen: &Observation) -> u32 {
+        let predecessor = self.settings.predecessors.get(&seen.token).and_then(|predecessor| self.get(*predecessor));
+        let baseline = predecessor.map_or_else(|| Baseline::new(seen.time), Baseline::heir);
+        baseline.popularise(&mut self.fleet);
+        self.insert(seen.token, baseline)
     }
 
     /// Where the token stands in the slab.

@@ -244,6 +244,11 @@ impl Baseline {
         }
     }
 
+    /// What a successor takes over: all that is known, and what people have decided, but nothing that is going on.
+    pub fn heir(&self) -> Self {
+        Baseline { units: Units::default(), policy_quiet: None, aftermath: Aftermath::default(), recent: Recent::default(), ..self.clone() }
+    }
+
     /// Old enough to be judged by, or pinned: `learning` microseconds since it was first seen, and used on two days where the learning
     /// period is longer than a day.
     pub fn mature(&self, now: Time, learning: i64) -> bool {

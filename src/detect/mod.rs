@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ use crate::event::{Operation, Time};
 use crate::identity::origin::Origins;
 use crate::observation::{Network, Observation, Violations};
 use crate::severity::Severity;
-use crate::token::WordId;
+use crate::token::{TokenId, WordId};
 
 pub mod client;
 pub mod concurrent;
@@ -54,12 +55,14 @@ pub struct Settings {
     pub rules: Arc<[RuleLimits]>,
     /// Where addresses come from; empty where the operator gave no files.
     pub origins: Arc<Origins>,
+    /// By new token, the one whose baseline it takes over with its first event.
+    pub predecessors: Arc<BTreeMap<TokenId, TokenId>>,
 }
 
 impl Settings {
-    /// Settings without origins.
+    /// Settings without origins and predecessors.
     pub fn new(learning: i64, group_window: i64, budget: f64, rules: Arc<[RuleLimits]>) -> Self {
-        Settings { learning, group_window, budget, rules, origins: Arc::default() }
+        Settings { learning, group_window, budget, rules, origins: Arc::default(), predecessors: Arc::default() }
     }
 }
 

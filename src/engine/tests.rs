@@ -164,3 +164,25 @@ fn whoever_makes_himself_usual_and_then_takes_everything_is_told_twice() {
     assert_eq!(on_days(&[2, 1, 3, 0, 2, 2, 1, 3, 2, 6], false, "escalation"), [0; 0], "a little more");
     assert_eq!(on_days(&[2, 15, 15, 15, 15, 15, 15], false, "escalation"), [0; 0], "who comes to stay");
 }
+
+#[test]
+fn a_successor_is_judged_by_what_its_predecessor_did() {
+    let id = |name: &str| TokenId::of(name.as_bytes());
+    let found = |predecessors: &[(&str, &str)], address: &str| {
+        let mut settings = Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([]));
+        settings.predecessors = Arc::new(predecessors.iter().map(|(heir, before)| (id(heir), id(before))).collect());
+        let mut engine = Engine::new(Arc::new(settings));
+        engine.step(&(TODAY - 30..TODAY).map(ordinary).collect::<Vec<_>>(), &mut Vec::new());
+        let mut found = Vec::new();
+        let heir = |day| Observation { token: id("billing_2"), network: network(address), ..ordinary(day) };
+        engine.step(&[heir(TODAY), heir(TODAY + 1)], &mut found);
+        let active_days = engine.get(id("billing_2")).unwrap().active_days;
+        assert_eq!(engine.get(id("billing")).unwrap().active_days, 30, "the predecessor stays as it is");
+        (active_days, found.iter().map(|finding| finding.detector.to_string()).collect::<Vec<_>>())
+    };
+    let heir = [("billing_2", "billing")];
+    assert_eq!(found(&heir, "10.1.0.5"), (32, vec![]), "it does the same");
+    assert_eq!(found(&heir, "203.0.113.9"), (32, vec!["new_network".to_owned()]), "a thief has it from its first day");
+    assert_eq!(found(&[], "203.0.113.9"), (2, vec![]), "nobody's heir is new");
+    assert_eq!(found(&[("billing_2", "unheard_of")], "10.1.0.5"), (2, vec![]));
+}

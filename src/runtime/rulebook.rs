@@ -77,7 +77,10 @@ impl Rulebook {
             config.detect.false_alerts_per_1000_token_days,
             rules.limits(),
         );
-        let settings = Settings { origins: Arc::new(origins), ..settings };
+        let id = |entry: &Entry| TokenId::of(entry.name.as_bytes());
+        let heirs = inventory.entries().iter().filter_map(|entry| Some((id(entry), id(inventory.get(entry.successor_of?)?))));
+        let predecessors = Arc::new(heirs.collect());
+        let settings = Settings { origins: Arc::new(origins), predecessors, ..settings };
         let entries = inventory.entries().iter().enumerate().map(|(at, entry)| (TokenId::of(entry.name.as_bytes()), at)).collect();
         let print = print_of(&config.checks, &inventory);
         Rulebook { config, inventory: Arc::new(inventory), rules: Arc::new(rules), settings: Arc::new(settings), words, entries, print }
