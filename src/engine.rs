@@ -157,13 +157,8 @@ impl Engine {
             rules::judge(settings, fleet, baseline, seen, mode, out);
         }
         let day = day_of(seen.time).max(baseline.day);
-        if baseline.aftermath.lasts(day) {
-            let case = Case { settings, fleet, baseline, seen, mode };
-            if escalation::suspected(&case) {
-                let growth = baseline.aftermath.note(day);
-                let case = Case { settings, fleet, baseline, seen, mode };
-                out.extend(growth.map(|growth| escalation::find(&case, growth)));
-            }
+        if let Some(growth) = escalation::note(baseline, seen, day) {
+            out.push(escalation::find(&Case { settings, fleet, baseline, seen, mode }, growth));
         }
         if out.len() > before && seen.acting {
             baseline.aftermath.report(day);

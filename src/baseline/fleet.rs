@@ -91,6 +91,17 @@ impl Kindred {
     }
 }
 
+/// How far the baseline of a token was on a day, and so what its score tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing: all is new to it.
+    Early,
+    /// It still learned, but its scores were like those of others, and none was alerted.
+    Learning,
+    /// It could have been alerted.
+    Judged,
+}
+
 /// Things whose users are counted.
 const MOST: usize = 1 << 21;
 
@@ -209,13 +220,12 @@ impl Fleet {
         hazard
     }
 
-    /// A token's day is over. The levels of days with an alert do not count: an attack is not what tokens usually do. `counts`: the
-    /// token's baseline is so far that the score counts for the threshold. `judged`: it could have been alerted.
-    pub fn close(&mut self, kind: Kindred, day: &Most, counts: bool, judged: bool) {
+    /// A token's day is over. The levels of days with an alert do not count: an attack is not what tokens usually do.
+    pub fn close(&mut self, kind: Kindred, day: &Most, progress: Progress) {
         self.changed = true;
         let tables = &mut self.tables;
-        if let Some(scores) = tables.ring.last_mut().filter(|_| counts) {
-            scores.note(day, judged);
+        if let Some(scores) = tables.ring.last_mut().filter(|_| progress != Progress::Early) {
+            scores.note(day, progress == Progress::Judged);
         }
         if day.alerted {
             return;
@@ -420,7 +430,7 @@ mod tests {
         for day in 1..40 {
             fleet.reach(day, 1.0);
             for _ in 0..2_000 {
-                fleet.close(OLD, &Most { score: Some(25.0), ..Most::default() }, true, true);
+                fleet.close(OLD, &Most { score: Some(25.0), ..Most::default() }, Progress::Judged);
             }
         }
         assert!((fleet.threshold(1.0) - libm::log(1000.0)).abs() < 1e-9, "an attacker cannot push it higher");
@@ -439,10 +449,10 @@ mod tests {
                 let score = from - 0.85 * libm::log(u);
                 let over = score >= threshold;
                 alerted += u32::from(over && day > 100);
-                fleet.close(OLD, &Most { score: Some(score as f32), alerted: over, ..Most::default() }, true, true);
+                fleet.close(OLD, &Most { score: Some(score as f32), alerted: over, ..Most::default() }, Progress::Judged);
             }
             for _ in 0..if day > 185 { attacks } else { 0 } {
-                fleet.close(OLD, &Most { score: Some(12.0), alerted: true, ..Most::default() }, true, true);
+                fleet.close(OLD, &Most { score: Some(12.0), alerted: true, ..Most::default() }, Progress::Judged);
             }
             days += 500;
         }
@@ -474,7 +484,7 @@ mod tests {
             let over = |n: &u32| score(*n) >= threshold;
             alerted.push((0..1000u32).filter(over).count());
             for n in 0..1000 {
-                fleet.close(OLD, &Most { score: Some(score(n) as f32), alerted: over(&n), ..Most::default() }, true, true);
+                fleet.close(OLD, &Most { score: Some(score(n) as f32), alerted: over(&n), ..Most::default() }, Progress::Judged);
             }
         }
         let sum = |days: &[usize]| days.iter().sum::<usize>();
@@ -489,7 +499,7 @@ mod tests {
         for n in 0..10_000 {
             let mut day = Most::default();
             day.levels[0] = u8::from(n % 10 == 0);
-            fleet.close(OLD, &day, false, true);
+            fleet.close(OLD, &day, Progress::Early);
         }
         assert!((before - 0.03).abs() < 1e-9);
         assert!((fleet.hazard(0, OLD)[0] - 0.1).abs() < 0.002);

@@ -24,7 +24,7 @@ pub mod window;
 
 use aftermath::Aftermath;
 use care::Care;
-use fleet::{Fleet, Kindred, Schedule, Thing};
+use fleet::{Fleet, Kindred, Progress, Schedule, Thing};
 use network::{Prefix, prefix_of};
 use recent::Recent;
 use surprise::History;
@@ -265,11 +265,17 @@ impl Baseline {
         } else if day > self.day {
             let most = self.units.most();
             let kind = self.kind();
-            let judged = self.mature(self.last_seen, learning) || self.active_days > 1 && fleet.settled(learning);
+            let progress = if self.mature(self.last_seen, learning) || self.active_days > 1 && fleet.settled(learning) {
+                Progress::Judged
+            } else if self.active_days >= SETTLED {
+                Progress::Learning
+            } else {
+                Progress::Early
+            };
             // The days of a token that does not learn say nothing of those that do.
             if self.pinned().is_none() {
                 self.history.close(&most.levels, |feature| fleet.hazard(feature, kind));
-                fleet.close(kind, &most, judged || self.active_days >= SETTLED, judged);
+                fleet.close(kind, &most, progress);
             }
             self.units.clear();
             self.volume.next_day();

@@ -2,17 +2,19 @@
 //! alert of his first day may lie unread when he takes everything.
 
 use super::{Case, Fact, Finding};
+use crate::baseline::Baseline;
 use crate::baseline::aftermath::Growth;
 use crate::event::{Kind, Outcome};
+use crate::observation::Observation;
 use crate::severity::Severity;
 
-/// The event is a use of what was reported within the last weeks: from the network, with the client, by the statement or on the object that was new then.
-pub fn suspected(case: &Case<'_>) -> bool {
-    let (baseline, seen) = (case.baseline, case.seen);
-    seen.acting
-        && matches!(seen.kind, Kind::Query | Kind::Error)
-        && seen.outcome != Outcome::Denied
-        && baseline.suspects(seen, crate::baseline::day_of(seen.time).max(baseline.day))
+/// Counts a use of what was reported within the last weeks: from the network, with the client, by the statement or on the object that was new then.
+pub fn note(baseline: &mut Baseline, seen: &Observation, day: u16) -> Option<Growth> {
+    let ran = seen.acting && matches!(seen.kind, Kind::Query | Kind::Error) && seen.outcome != Outcome::Denied;
+    if !ran || !baseline.aftermath.lasts(day) || !baseline.suspects(seen, day) {
+        return None;
+    }
+    baseline.aftermath.note(day)
 }
 
 /// What is to be said of it.

@@ -154,14 +154,16 @@ fn report(memories: &mut Vec<RuleMemory>, rule: &RuleLimits, now: Time, until: T
 
 fn fires(settings: &Settings, rule: &RuleLimits, hit: Hit, baseline: &mut Baseline, seen: &Observation, mode: Mode) -> Option<u32> {
     let settled = baseline.active_days > 1 || settings.learning <= Time::DAY && mode == Mode::Enforcing;
-    let excused = rule.unless_used.iter().any(|class| baseline.used(*class))
-        || rule.unless_by_hand && client::of_people(baseline, day_of(seen.time).max(baseline.day))
-        || baseline.care.is_some() && baseline.excuses(excuse::rule(rule, seen));
+    let day = day_of(seen.time).max(baseline.day).max(1);
+    let excused = |baseline: &Baseline| {
+        rule.unless_used.iter().any(|class| baseline.used(*class))
+            || rule.unless_by_hand && client::of_people(baseline, day)
+            || baseline.care.is_some() && baseline.excuses(excuse::rule(rule, seen))
+    };
     let last = rule.steps.last()?.word;
     let done_before = baseline.rules.iter().any(|memory| memory.rule == last && memory.last_day != 0);
-    let day = day_of(seen.time).max(baseline.day).max(1);
     let Reached::End(count) = advance(rule, hit, seen, day, &mut baseline.rules) else { return None };
-    if excused || rule.novel && (done_before || !settled) || mode == Mode::Learning && !rule.while_learning {
+    if rule.novel && (done_before || !settled) || mode == Mode::Learning && !rule.while_learning || excused(baseline) {
         return None;
     }
     let until = Time(seen.time.0.saturating_add(rule.again.unwrap_or(settings.group_window)));

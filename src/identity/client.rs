@@ -1,5 +1,8 @@
 //! Client software by family: what a program calls itself, without what changes from run to run.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use crate::token::WordId;
 
 /// Families of programs with which people look around in databases.
@@ -34,8 +37,22 @@ const BY_HAND: &[&str] = &[
     "jupyter",
 ];
 
-/// Families of programs that change a schema where a new version is deployed.
-const DEPLOYING: &[&str] = &["flyway", "liquibase", "alembic", "dbmate", "goose", "golang migrate", "sqitch", "atlas", "prisma migrate"];
+/// Families of programs that change a schema where a new version is deployed. Flyway calls itself "Flyway by Redgate" (its `BaseDatabaseType`),
+/// and its older editions named themselves.
+const DEPLOYING: &[&str] = &[
+    "flyway",
+    "flyway by redgate",
+    "flyway community edition",
+    "flyway teams edition",
+    "liquibase",
+    "alembic",
+    "dbmate",
+    "goose",
+    "golang migrate",
+    "sqitch",
+    "atlas",
+    "prisma migrate",
+];
 
 /// Longest family name, in bytes.
 const LONGEST: usize = 64;
@@ -81,12 +98,19 @@ pub fn family(name: &[u8]) -> String {
 
 /// Is this family one of the tools with which people look around? What it is, it says itself.
 pub fn by_hand(family: WordId) -> bool {
-    BY_HAND.iter().any(|name| WordId::of(name.as_bytes()) == family)
+    static WORDS: LazyLock<HashSet<WordId>> = LazyLock::new(|| words(BY_HAND));
+    WORDS.contains(&family)
 }
 
 /// Is it one of the tools that change a schema where a new version is deployed?
 pub fn deploys(family: WordId) -> bool {
-    DEPLOYING.iter().any(|name| WordId::of(name.as_bytes()) == family)
+    static WORDS: LazyLock<HashSet<WordId>> = LazyLock::new(|| words(DEPLOYING));
+    WORDS.contains(&family)
+}
+
+/// Observations carry a family as its word.
+fn words(names: &[&str]) -> HashSet<WordId> {
+    names.iter().map(|name| WordId::of(name.as_bytes())).collect()
 }
 
 /// The five random letters that end the name of a Kubernetes pod, which has no vowels among them
@@ -97,7 +121,22 @@ fn is_pod(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::family;
+    use super::{by_hand, deploys, family};
+    use crate::token::WordId;
+
+    #[test]
+    fn tools_are_known_by_what_they_call_themselves() {
+        let word = |name: &str| WordId::of(family(name.as_bytes()).as_bytes());
+        for tool in ["psql", "DBeaver 24.1.2 - Main", "pgAdmin 4 - CONN:3009712", "DataGrip 2024.2", "mongosh 2.3.1", "SQL Developer"] {
+            assert!(by_hand(word(tool)) && !deploys(word(tool)), "{tool}");
+        }
+        for tool in ["Flyway by Redgate", "Flyway Community Edition 9.22", "liquibase"] {
+            assert!(deploys(word(tool)) && !by_hand(word(tool)), "{tool}");
+        }
+        for program in ["PostgreSQL JDBC Driver", "mariadb-connector-j", "atlas-api", "billing"] {
+            assert!(!deploys(word(program)) && !by_hand(word(program)), "{program}");
+        }
+    }
 
     #[test]
     fn what_changes_is_dropped() {
