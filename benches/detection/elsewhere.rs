@@ -3,21 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use tokenwatch::baseline::day_of;
-use tokenwatch::config::Config;
-use tokenwatch::detect::rule::RuleSet;
 use tokenwatch::event::Time;
-use tokenwatch::identity::dictionary::Dictionary;
 use tokenwatch::identity::inventory::Inventory;
-use tokenwatch::position::Partition;
-use tokenwatch::runtime::intake::{Intake, Unwatched};
-use tokenwatch::runtime::judge::Judge;
-use tokenwatch::runtime::rulebook::Rulebook;
-use tokenwatch::source::{Chunk, Delivery};
 use tokenwatch::token::TokenId;
+
+use crate::pipeline::Pipeline;
 
 /// A line of its `truth.jsonl`, as far as it is of interest here.
 #[derive(Deserialize)]
@@ -40,7 +33,7 @@ struct Line {
 }
 
 /// Runs over `folder/db.log` and writes what `--scores` does for each token and day.
-pub fn score(folder: &Path, learning: u64, out: &mut dyn Write) {
+pub fn score(folder: &Path, learning: i64, out: &mut dyn Write) {
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|e| panic!("{}/{name}: {e}", folder.display()));
     let truth: Vec<Line> = read("truth.jsonl")
         .split(|b| *b == b'\n')
@@ -51,25 +44,14 @@ pub fn score(folder: &Path, learning: u64, out: &mut dyn Write) {
     let of_kind = |kind: &'static str| truth.iter().filter(move |line| line.kind == kind);
     let attacks: BTreeMap<&str, &Line> = of_kind("attack").filter_map(|line| Some((line.token.as_str()?, line))).collect();
 
-    let mut config = Config::default();
-    config.detect.learning = std::time::Duration::from_secs(86_400 * learning);
-    let rulebook = Arc::new(Rulebook::new(config, Inventory::default(), RuleSet::builtin(), Default::default()));
-    let dictionary = Arc::new(Dictionary::default());
-    let mut intake = Intake::new(&rulebook, dictionary.clone());
-    let mut judge = Judge::new(rulebook, dictionary);
-    let partition = Arc::new(Partition { source: "bench".into(), key: "bench".into(), label: "db.log".into() });
-    let mut offset = 0;
+    let mut pipeline = Pipeline::new(learning, 1.0, Inventory::default());
     for bytes in days(&read("db.log")) {
-        let mut seen = Vec::new();
-        let chunk = Chunk { partition: partition.clone(), offset, bytes: bytes.to_vec(), message: false };
-        offset += bytes.len() as u64;
-        intake.take(&Delivery::Chunk(chunk), &mut seen, &mut Unwatched);
-        intake.take(&Delivery::Idle(partition.clone()), &mut seen, &mut Unwatched);
-        judge.step(&seen, &mut |_, _| {});
+        let (seen, _) = pipeline.take(bytes);
         let Some(today) = seen.iter().map(|seen| day_of(seen.time)).max() else { continue };
+        let engine = pipeline.judge.engine();
         for (number, line) in of_kind("token").enumerate() {
             let Some(token) = line.token.as_str() else { continue };
-            let Some(baseline) = judge.engine().get(TokenId::of(token.as_bytes())).filter(|baseline| baseline.day == today) else {
+            let Some(baseline) = engine.get(TokenId::of(token.as_bytes())).filter(|baseline| baseline.day == today) else {
                 continue;
             };
             let what = attacks.get(token).map_or("-".to_owned(), |attack| {
@@ -80,7 +62,7 @@ pub fn score(folder: &Path, learning: u64, out: &mut dyn Write) {
                     false => "-".to_owned(),
                 }
             });
-            super::write_score(i64::from(today) - start, &line.class, &what, number, baseline, judge.engine().fleet(), out);
+            super::write_score(i64::from(today) - start, &line.class, &what, number, baseline, engine.fleet(), out);
         }
     }
 }

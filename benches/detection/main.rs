@@ -16,6 +16,7 @@ mod changes;
 mod dice;
 mod elsewhere;
 mod log;
+mod pipeline;
 mod population;
 mod report;
 mod schema;
@@ -23,26 +24,18 @@ mod schema;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::sync::Arc;
-use std::time::Duration;
 
 use tokenwatch::baseline::Baseline;
 use tokenwatch::baseline::fleet::Fleet;
 use tokenwatch::baseline::unit::{FEATURES, Most};
-use tokenwatch::config::Config;
 use tokenwatch::detect::DETECTORS;
-use tokenwatch::detect::rule::RuleSet;
 use tokenwatch::event::Time;
-use tokenwatch::identity::dictionary::Dictionary;
 use tokenwatch::identity::inventory::Inventory;
-use tokenwatch::position::Partition;
-use tokenwatch::runtime::intake::{Intake, Unwatched};
 use tokenwatch::runtime::judge::Judge;
-use tokenwatch::runtime::rulebook::Rulebook;
-use tokenwatch::source::{Chunk, Delivery};
 use tokenwatch::token::TokenId;
 
 use attacks::Attack;
+use pipeline::Pipeline;
 use population::{Act, Class, DAY, MINUTE, START, Token};
 
 /// What the command line asks for.
@@ -189,39 +182,28 @@ fn scope(token: &Token) -> Vec<String> {
 }
 
 fn run(company: &Company, wanted: &Wanted, budget: f64, mut scores: Option<&mut dyn Write>) -> (Vec<Said>, u64) {
-    let mut config = Config::default();
-    config.detect.false_alerts_per_1000_token_days = budget;
-    config.detect.learning = Duration::from_secs(86_400 * wanted.learning as u64);
     let inventory = match wanted.inventory {
         true => Inventory::parse(&company.inventory, "tokens.toml").unwrap_or_else(|problems| panic!("{problems:?}")),
         false => Inventory::default(),
     };
-    let rulebook = Arc::new(Rulebook::new(config, inventory, RuleSet::builtin(), Default::default()));
-    let dictionary = Arc::new(Dictionary::default());
-    let mut intake = Intake::new(&rulebook, dictionary.clone());
-    let mut judge = Judge::new(rulebook, dictionary);
-    let partition = Arc::new(Partition { source: "bench".into(), key: "bench".into(), label: "bench.csv".into() });
+    let mut pipeline = Pipeline::new(wanted.learning, budget, inventory);
     let by_name: BTreeMap<&str, usize> = company.tokens.iter().map(|token| (token.name.as_str(), token.number)).collect();
-    let (mut said, mut offset, mut beyond) = (Vec::new(), 0, 0);
+    let (mut said, mut beyond) = (Vec::new(), 0);
     for (number, day) in company.days.iter().enumerate() {
-        let mut seen = Vec::new();
-        let chunk = Chunk { partition: partition.clone(), offset, bytes: day.clone(), message: false };
-        offset += day.len() as u64;
-        intake.take(&Delivery::Chunk(chunk), &mut seen, &mut Unwatched);
-        intake.take(&Delivery::Idle(partition.clone()), &mut seen, &mut Unwatched);
-        for alert in judge.step(&seen, &mut |_, _| {}) {
+        let (_, alerts) = pipeline.take(day);
+        for alert in alerts {
             let Time(time) = alert.time;
             said.push(Said { token: by_name[alert.token.as_str()], time, detectors: alert.detectors, update: alert.update });
         }
         if number as i64 >= wanted.learning {
-            beyond += beyond_guarantee(company, number as i64, &judge, budget);
+            beyond += beyond_guarantee(company, number as i64, &pipeline.judge, budget);
         }
         if let Some(scores) = &mut scores {
-            write_scores(company, number as i64, &judge, scores);
+            write_scores(company, number as i64, &pipeline.judge, scores);
         }
         if wanted.explain {
-            eprintln!("day {number}: threshold {:.2}", judge.engine().fleet().threshold(budget));
-            explain(company, number as i64, &judge, &said);
+            eprintln!("day {number}: threshold {:.2}", pipeline.judge.engine().fleet().threshold(budget));
+            explain(company, number as i64, &pipeline.judge, &said);
         }
     }
     (said, beyond)
@@ -311,7 +293,7 @@ fn main() {
     let mut scores = wanted.scores.as_ref().map(|path| File::create(path).map(BufWriter::new).unwrap_or_else(|e| panic!("{path}: {e}")));
     if !wanted.read.is_empty() {
         let out = scores.as_mut().expect("--read needs --scores");
-        wanted.read.iter().for_each(|folder| elsewhere::score(folder.as_ref(), wanted.learning as u64, out));
+        wanted.read.iter().for_each(|folder| elsewhere::score(folder.as_ref(), wanted.learning, out));
         return;
     }
     for seed in wanted.seeds.clone() {
