@@ -541,6 +541,15 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let log = samples.join("postgres-stderr/rich.log");
     let log = log.to_str().expect("a path");
+    let missing = "no/such.log";
+    for call in [&["decode", log][..], &["replay", log], &["replay", missing], &["check", "--config", missing], &["formats", "pgbouncer"]] {
+        let mut child = Command::new(program());
+        let mut child =
+            child.args(call).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        drop((child.stdout.take(), child.stderr.take()));
+        let wanted = if call.contains(&missing) { 2 } else { 0 };
+        assert_eq!(child.wait().expect("it ends").code(), Some(wanted), "{call:?} without a reader of stderr either");
+    }
     for call in [&["decode", log][..], &["decode", "--json", log], &["replay", log], &["formats", "--markdown"], &["formats"]] {
         let mut child = Command::new(program());
         let mut child =

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::problem::Problem;
 
+// First: its macros stand for those of the standard library in all the others.
+#[macro_use]
+mod output;
+
 pub mod alerts;
 pub mod backtest;
 pub mod baseline;
@@ -23,6 +27,8 @@ pub mod run;
 pub mod status;
 pub mod table;
 pub mod tokens;
+
+use output::{print, say, written};
 
 /// Watches database logs and tells you when a credential is misused.
 #[derive(Debug, Parser)]
@@ -164,25 +170,4 @@ pub fn dispatch(cli: Cli) -> ExitCode {
 /// A count with its noun: "1 alert", "2 alerts".
 pub fn count(n: u64, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
-}
-
-/// Writes a line of output.
-pub fn say(out: &mut dyn std::io::Write, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
-    written(writeln!(out, "{line}"))
-}
-
-/// Prints to stdout what may be long.
-pub fn print(text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
-}
-
-/// What became of output. A reader that went away (`| head`) ends the command quietly.
-pub fn written(result: std::io::Result<()>) -> Result<(), Failure> {
-    match result {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Failure::Usage(format!("cannot write the output: {error}"))),
-        Ok(()) => Ok(()),
-    }
 }
