@@ -94,7 +94,7 @@ impl Daemon {
 
     /// Waits until a metric has at least this value.
     pub fn wait_metric(&self, name: &str, at_least: f64) {
-        wait_for(&format!("{name} >= {at_least}"), Duration::from_secs(20), || self.metric(name).filter(|value| *value >= at_least));
+        wait_for(&format!("{name} >= {at_least}"), Duration::from_secs(60), || self.metric(name).filter(|value| *value >= at_least));
     }
 
     /// Runs another command of the program on the same configuration; gives exit code, stdout and stderr.
