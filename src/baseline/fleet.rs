@@ -9,7 +9,7 @@ use super::unit::{FEATURES, Most};
 use crate::event::Time;
 
 /// First byte of the stored tables. Those before them began with a count of days, whose first byte was 0.
-const LAYOUT: u8 = 4;
+const LAYOUT: u8 = 5;
 
 /// Weight of the tables below, in token-days a bin.
 const PRIOR_DAYS: f64 = 200.0;
@@ -55,8 +55,10 @@ const PRIOR_EXCESSES: f64 = 200.0;
 const LAG: usize = 14;
 /// Days that this long memory reaches back, as the mean of an exponential.
 const MEMORY: f64 = 60.0;
-/// Alerts expected in it at which it counts for half.
-const PRIOR_ALERTS: f64 = 5.0;
+/// Alerts expected in it at which it counts for half where it raises the threshold: companies differ by more than chance does, so little of their own
+/// tells more than what made-up ones showed. That nothing strange has happened so far tells less.
+const PRIOR_RAISING: f64 = 0.5;
+const PRIOR_LOWERING: f64 = 5.0;
 /// The most (in nats) that it raises the threshold: a long wave of attacks must not blind.
 const RAISES: f64 = 3.0;
 /// Token-days above the threshold for each alert: a token that is strange for days has one.
@@ -161,8 +163,6 @@ struct Fit {
     days: f64,
     /// The same of the long memory.
     lasting: Memory,
-    /// The same of the last weeks' days on which nobody was judged.
-    learning: Memory,
 }
 
 /// What scores that are known to the end tell.
@@ -182,8 +182,11 @@ impl Memory {
         Memory { score: exceeded(counts, wanted.max(FEW)) + beyond, expected: a * known }
     }
 
-    fn weight(self) -> f64 {
-        self.expected / (self.expected + PRIOR_ALERTS)
+    /// How far it moves a threshold.
+    fn moves(self, threshold: f64) -> f64 {
+        let way = (self.score - threshold).min(RAISES);
+        let prior = if way > 0.0 { PRIOR_RAISING } else { PRIOR_LOWERING };
+        way * self.expected / (self.expected + prior)
     }
 }
 
@@ -261,7 +264,7 @@ impl Fleet {
                 *past = *past * (1.0 - 1.0 / MEMORY) + more.map(|count| f64::from(*count)).sum::<f64>();
             }
         }
-        tables.fit = fit(&tables.ring, &tables.past, &tables.unjudged(), per_day(budget));
+        tables.fit = fit(&tables.ring, &tables.known(), per_day(budget));
         let threshold = self.threshold(budget);
         let ring = &mut self.tables.ring;
         if ring.len() >= DAYS {
@@ -284,8 +287,7 @@ impl Fleet {
             if fit.days >= 200.0 {
                 threshold = (PRIOR_THRESHOLD * threshold + fit.days * fit.threshold) / (PRIOR_THRESHOLD + fit.days);
             }
-            threshold += fit.lasting.weight() * (fit.lasting.score - threshold).min(RAISES);
-            threshold += fit.learning.weight() * (fit.learning.score - threshold).min(RAISES);
+            threshold += fit.lasting.moves(threshold);
         }
         threshold.min(-libm::log(per_day(budget)))
     }
@@ -326,9 +328,10 @@ fn per_day(budget: f64) -> f64 {
 }
 
 impl Tables {
-    /// The scores of tokens that were not judged, of the days that the long memory does not know yet.
-    fn unjudged(&self) -> Vec<f64> {
-        let mut known = vec![0.0; SCORES];
+    /// Scores that are known to the end: those of the long memory, and of later days those of tokens that were not judged.
+    fn known(&self) -> Vec<f64> {
+        let mut known = self.past.clone();
+        known.resize(SCORES, 0.0);
         for day in self.ring.iter().rev().take(LAG) {
             for (known, more) in known.iter_mut().zip(&day.unjudged) {
                 *known += f64::from(*more);
@@ -361,7 +364,7 @@ impl Scores {
 ///
 /// Days with an alert are attacks, or harmless and above the threshold. As many of them as the budget allows count as harmless, and lie in
 /// the tail. Its scale is that of scores which are only known up to the lowest threshold that was in force.
-fn fit(ring: &[Scores], past: &[f64], unjudged: &[f64], a: f64) -> Option<Fit> {
+fn fit(ring: &[Scores], known: &[f64], a: f64) -> Option<Fit> {
     let mut counts = [0u64; SCORES];
     for day in ring {
         for (count, more) in counts.iter_mut().zip(&day.counts) {
@@ -396,7 +399,7 @@ fn fit(ring: &[Scores], past: &[f64], unjudged: &[f64], a: f64) -> Option<Fit> {
             let excess = sum - seen * quantile + censored * (cut - quantile).max(STEP);
             let scale = (excess + PRIOR_EXCESSES * EXCESS) / (seen + PRIOR_EXCESSES);
             let threshold = quantile + scale * (libm::pow(TAIL / a, SHAPE) - 1.0) / SHAPE;
-            return Some(Fit { threshold, days, lasting: Memory::of(past, a), learning: Memory::of(unjudged, a) });
+            return Some(Fit { threshold, days, lasting: Memory::of(known, a) });
         }
     }
     None

@@ -334,7 +334,10 @@ impl Baseline {
                 self.addresses.note(address, day, quarantine && !self.addresses.known(address, day), &mut |_| {});
             }
             adopt(&mut self.networks, prefix, note, fleet, |prefix| (Thing::Network, prefix.short()));
-            self.recent.note(prefix, seen.time);
+            // Where a session ends, nobody need be any more.
+            if seen.kind != Kind::Logout {
+                self.recent.note(prefix, seen.time);
+            }
         }
         if let Some(client) = seen.client {
             adopt(&mut self.clients, client, note, fleet, |client| (Thing::Client, client.0));

@@ -14,11 +14,15 @@ pub const NEW_CLIENT: Detector = Detector { name: "new_client", about: "client s
 /// a person's hand.
 fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
     let Some(client) = case.seen.client else { return 0 };
-    let known = &case.baseline.clients;
-    if known.is_empty() || known.known(client, case.day()) {
+    let (known, day) = (&case.baseline.clients, case.day());
+    if known.known(client, day) {
         return 0;
     }
     let machine = case.baseline.kind().schedule != Schedule::People && !known.iter().any(|e| by_hand(e.key));
+    // A program that begins to give its name is no other program.
+    if !known.iter().any(|e| e.known(day)) && !(machine && by_hand(client)) {
+        return 0;
+    }
     // Who says so may lie, and could as well give the name of the program that is known here.
     if deploys(client) {
         2
@@ -29,9 +33,13 @@ fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
     }
 }
 
-/// People use the token with a tool of theirs: for two weeks, or since its first days.
-pub(super) fn of_people(baseline: &Baseline, day: u16) -> bool {
-    let old = |first: u16| first <= day_of(baseline.first_seen).saturating_add(1) || day >= first.saturating_add(QUARANTINE_DAYS);
+/// People use the token with a tool of theirs: for two weeks, or since its first days; one that keeps people's hours, from a place of its own
+/// (`at_home`) since yesterday.
+pub(super) fn of_people(baseline: &Baseline, day: u16, at_home: bool) -> bool {
+    let person = at_home && baseline.kind().schedule == Schedule::People;
+    let old = |first: u16| {
+        person || first <= day_of(baseline.first_seen).saturating_add(1) || day >= first.saturating_add(QUARANTINE_DAYS)
+    };
     baseline.clients.iter().any(|e| by_hand(e.key) && e.known(day) && e.reported().is_none() && (e.accepted() || old(e.first_day)))
 }
 

@@ -4,7 +4,7 @@ use super::network::{origin, trusted, young};
 use super::{Case, Detector, Fact, Finding, Travel};
 use crate::baseline::network::{Prefix, is_internal, prefix_of};
 use crate::baseline::unit::Unit;
-use crate::event::Time;
+use crate::event::{Kind, Time};
 use crate::severity::Severity;
 
 pub const CONCURRENT_USE: Detector =
@@ -91,6 +91,10 @@ fn impossible(travel: Travel) -> u8 {
 }
 
 fn level(case: &Case<'_>, unit: &mut Unit) -> u8 {
+    // A session that was left open in the office ends while its owner works at home.
+    if case.seen.kind == Kind::Logout {
+        return 0;
+    }
     let at_once = other(case).map_or(0, |(_, far)| far);
     at_once.max(travel(case, unit).map_or(0, |(_, travel)| impossible(travel)))
 }

@@ -157,7 +157,7 @@ fn fires(settings: &Settings, rule: &RuleLimits, hit: Hit, baseline: &mut Baseli
     let day = day_of(seen.time).max(baseline.day).max(1);
     let excused = |baseline: &Baseline| {
         rule.unless_used.iter().any(|class| baseline.used(*class))
-            || rule.unless_by_hand && client::of_people(baseline, day)
+            || rule.unless_by_hand && client::of_people(baseline, day, at_home(Some(baseline), seen))
             || baseline.care.is_some() && baseline.excuses(excuse::rule(rule, seen))
     };
     let last = rule.steps.last()?.word;
