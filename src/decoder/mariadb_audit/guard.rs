@@ -58,14 +58,21 @@ struct Seen {
     query: u64,
 }
 
-/// A FAILED_CONNECT row in the buffer.
+/// A FAILED_CONNECT row in the buffer. It is many times in reach, so what was found of it is kept.
+#[derive(Debug)]
 struct Refused {
     /// Start and end of its line.
     line: usize,
     end: usize,
+    /// Its line end has not come yet.
+    torn: bool,
     /// Where the user name ends.
     name_end: usize,
+    /// What follows the name in the second row: `,HOST,CONNECTION,0,DISCONNECT,`.
     tail: Vec<u8>,
+    seconds: Option<Seconds>,
+    /// How many twins had gone when all of its own were among the awaited ones.
+    asked: Option<u64>,
 }
 
 /// See the module's text.
@@ -81,34 +88,33 @@ pub struct Guard {
     /// Leading bytes of the buffer that hold no start of [`MARK`].
     #[serde(skip)]
     clear: usize,
-    /// Bytes before the buffer.
+    /// Refused logins in the buffer, as far as they were looked for.
     #[serde(skip)]
-    gone: u64,
-    /// What was looked for behind refused logins, which are many times in reach: the end of each counted from the start of the log.
+    refused: VecDeque<Refused>,
+    /// Leading bytes of the buffer all of whose refused logins are known.
     #[serde(skip)]
-    seconds: VecDeque<(u64, Seconds)>,
+    looked: usize,
     /// How many twins have gone.
     #[serde(skip)]
     lost: u64,
-    /// Refused logins all of whose twins were among the awaited ones when so many had gone.
-    #[serde(skip)]
-    asked: VecDeque<(u64, u64)>,
 }
 
 /// The rows behind a refused login that end as its second row would.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 struct Seconds {
+    /// Bytes behind the refused login that were searched for them.
+    searched: usize,
     /// Where the name of the last of them ends, counted from the line behind the refused login.
     last: Option<usize>,
-    /// By their starts.
+    /// By their starts, the first last.
     proofs: Vec<Proof>,
 }
 
 /// The same name stands behind two heads: one before the refused login's end, one before that of a second row.
 #[derive(Debug, Clone, Copy)]
 struct Proof {
-    /// Where the first row begins, counted from the start of the log.
-    start: u64,
+    /// Bytes from where the first row begins to where its name ends.
+    first: usize,
     /// Where the second row begins and where its name ends, counted from the line behind the refused login.
     second: (usize, usize),
 }
@@ -130,12 +136,14 @@ impl Framer for Guard {
             Framed::Incomplete => 0,
         };
         self.clear = self.clear.saturating_sub(consumed);
-        self.gone += consumed as u64;
-        while self.seconds.front().is_some_and(|(end, _)| *end < self.gone) {
-            self.seconds.pop_front();
+        self.looked = self.looked.saturating_sub(consumed);
+        while self.refused.front().is_some_and(|one| one.line < consumed) {
+            self.refused.pop_front();
         }
-        while self.asked.front().is_some_and(|(end, _)| *end < self.gone) {
-            self.asked.pop_front();
+        for one in &mut self.refused {
+            one.line -= consumed;
+            one.end -= consumed;
+            one.name_end -= consumed;
         }
         framed
     }
@@ -213,34 +221,44 @@ impl Guard {
     fn before_refused(&mut self, buf: &[u8], end: usize, more: More) -> Framed {
         // Twice the window: a mark within reach may itself stand in a name that ends as much later.
         let area = 2 * WINDOW;
-        if more == More::Flowing && buf.len() < area {
+        if more == More::Flowing && buf.len() < area || !self.find_refused(buf, area, more) {
             return Framed::Incomplete;
         }
-        let mut refused = Vec::new();
-        let mut from = 0;
-        while let Some(at) = buf.get(from..area.min(buf.len())).and_then(mark) {
-            let found = from + at;
-            let line = line_start(buf, found);
-            let stop = match memchr::memchr(b'\n', buf.get(found..).unwrap_or_default()) {
-                Some(stop) => found + stop,
-                None if more == More::Flowing && buf.len() < area + AFTER => return Framed::Incomplete,
-                None => buf.len(),
-            };
-            from = stop.max(found + 1);
-            let Some(tail) = row::tail(buf.get(line..stop).unwrap_or_default()).filter(|t| t.op == Op::FailedConnect) else {
-                continue; // the words stand in a statement
-            };
-            let name_end = line + tail.start;
-            let mut second = buf.get(name_end..).and_then(|t| t.get(..mark(t)?)).unwrap_or_default().to_vec();
-            second.extend_from_slice(b",DISCONNECT,");
-            refused.push(Refused { line, end: stop, name_end, tail: second });
-        }
+        let mut refused = std::mem::take(&mut self.refused);
+        let framed = self.judge(buf, end, more, &mut refused);
+        self.refused = refused;
+        framed
+    }
 
+    /// Takes up the refused logins that stand in the first `area` bytes; `false` where more bytes will tell.
+    fn find_refused(&mut self, buf: &[u8], area: usize, more: More) -> bool {
+        self.refused.retain(|one| !one.torn);
+        let area_end = area.min(buf.len());
+        while let Some(at) = buf.get(self.looked..area_end).and_then(mark) {
+            let found = self.looked + at;
+            let line_end = memchr::memchr(b'\n', buf.get(found..).unwrap_or_default()).map(|len| found + len);
+            if line_end.is_none() && more == More::Flowing && buf.len() < area + AFTER {
+                return false;
+            }
+            // Where there is none, the words stand in a statement.
+            self.refused.extend(Refused::read(buf, found, line_end));
+            match line_end {
+                Some(line_end) => self.looked = line_end,
+                None => return true,
+            }
+        }
+        // A mark may begin in the last bytes.
+        self.looked = self.looked.max(area_end.saturating_sub(MARK.len()));
+        true
+    }
+
+    /// Frames the row at the start of the buffer, which ends at `end`, by what the refused logins behind it prove.
+    fn judge(&mut self, buf: &[u8], end: usize, more: More, refused: &mut VecDeque<Refused>) -> Framed {
         // Where each refused login begins, as far as its second row proves it.
-        let mut proved = if refused.is_empty() { Vec::new() } else { self.awaited(buf) };
-        let mut open = Vec::new();
+        let mut proved: SmallVec<[(usize, usize); 16]> = SmallVec::new();
+        let mut open: SmallVec<[&mut Refused; 8]> = SmallVec::new();
         let mut whole: Option<&Refused> = None;
-        for one in &refused {
+        for one in refused {
             match self.first_half(buf, one, more) {
                 Search::Found { start, second } => {
                     proved.extend([(start, one.end), second]);
@@ -259,22 +277,24 @@ impl Guard {
             }
             return record(buf, one.end, several.then_some(NAME));
         }
-        // Rows inside a proved name are the client's: they raise no question of their own.
-        open.retain(|one| one.line > 0 && one.end <= WINDOW && !proved.iter().any(|(start, stop)| *start <= one.line && one.end <= *stop));
-        let Some(nearest) = open.first() else { return self.join(buf, end, more, None) };
-
+        open.retain(|one| one.line > 0 && one.end <= WINDOW);
+        if !open.is_empty() {
+            // Rows inside a proved name are the client's: they raise no question of their own.
+            proved.extend(self.awaited(buf));
+            open.retain(|one| !proved.iter().any(|(start, stop)| *start <= one.line && one.end <= *stop));
+        }
         // No proof: every line with a head may be where the name began.
-        for one in &open {
-            let (key, lost) = (self.gone + one.end as u64, self.lost);
-            if self.asked.contains(&(key, lost)) {
+        for one in &mut open {
+            let lost = self.lost;
+            if one.asked == Some(lost) {
                 continue;
             }
             for start in line_starts(buf, one.line).filter(|start| *start < one.line) {
                 self.await_second(buf, start, one);
             }
-            self.asked.retain(|(end, _)| *end != key);
-            self.asked.push_back((key, lost));
+            one.asked = Some(lost);
         }
+        let Some(nearest) = open.first() else { return self.join(buf, end, more, None) };
         let headless = line_starts(buf, nearest.line).skip(1).all(|at| self.start.head(buf.get(at..).unwrap_or_default()).is_none());
         if headless {
             // Only this line can be the head of the refused login's row.
@@ -324,7 +344,7 @@ impl Guard {
     fn await_second(&mut self, buf: &[u8], start: usize, one: &Refused) {
         let Some(head) = buf.get(start..).and_then(|text| self.start.head(text)) else { return };
         let Some(text) = buf.get(start + head..one.name_end) else { return };
-        if self.twins.iter().any(|t| t.tail == one.tail && t.text == text) {
+        if self.twins.iter().any(|t| t.text == text && t.tail == one.tail) {
             return;
         }
         if self.twins.len() >= TWINS {
@@ -335,56 +355,52 @@ impl Guard {
     }
 
     /// Looks behind a FAILED_CONNECT row for its DISCONNECT row and compares backwards what stands before both.
-    fn first_half(&mut self, buf: &[u8], one: &Refused, more: More) -> Search {
+    fn first_half(&self, buf: &[u8], one: &mut Refused, more: More) -> Search {
         let after = (one.end + 1).min(buf.len());
         let area = buf.get(after..(after + AFTER).min(buf.len())).unwrap_or_default();
-        let key = self.gone + one.end as u64;
-        let known = self.seconds.iter().position(|(end, _)| *end == key);
-        let fresh = if known.is_none() { self.seconds_of(buf, one, area) } else { Seconds::default() };
-        let all = known.and_then(|at| self.seconds.get(at)).map_or(&fresh, |(_, seconds)| seconds);
-        let first = all.proofs.iter().find(|proof| proof.start >= self.gone).map(|proof| Search::Found {
-            start: (proof.start - self.gone) as usize,
-            second: (after + proof.second.0, after + proof.second.1),
-        });
+        let mut seconds = match one.seconds.take().filter(|seconds| seconds.searched == area.len()) {
+            Some(seconds) => seconds,
+            None => self.seconds_of(buf, one, area),
+        };
         // The client can put a false second row into its name; the true one then ends at most one name later.
-        let wanted = all.last.map_or(AFTER, |last| last + WINDOW);
-        if more == More::Flowing && area.len() < wanted.min(AFTER) {
-            return Search::Unfinished;
+        let wanted = seconds.last.map_or(AFTER, |last| last + WINDOW);
+        // What begins before the buffer is no question any more.
+        while seconds.proofs.pop_if(|proof| proof.first > one.name_end).is_some() {}
+        let first = seconds.proofs.last().map(|proof| (one.name_end - proof.first, proof.second));
+        one.seconds = Some(seconds);
+        match first {
+            _ if more == More::Flowing && area.len() < wanted.min(AFTER) => Search::Unfinished,
+            Some((start, (line, name_end))) => Search::Found { start, second: (after + line, after + name_end) },
+            None => Search::Missing,
         }
-        if known.is_none() && area.len() == AFTER {
-            self.seconds.push_back((key, fresh));
-        }
-        first.unwrap_or(Search::Missing)
     }
 
     /// What stands behind a FAILED_CONNECT row and ends as its DISCONNECT row would, with the heads before both behind which the same name stands.
     fn seconds_of(&self, buf: &[u8], one: &Refused, area: &[u8]) -> Seconds {
         let before = buf.get(..one.name_end).unwrap_or_default();
-        let heads = |text: &[u8], last: usize| -> SmallVec<[(usize, usize); 16]> {
-            let head = |start: usize| Some((start, start + self.start.head(text.get(start..)?)?));
-            line_starts(text, last).filter_map(head).collect()
-        };
-        let mut found = Seconds::default();
-        let mut firsts = None;
+        // Where a row before it begins that the name may reach, and the length of the name if it begins there.
+        let reach = line_start(before, before.len().saturating_sub(WINDOW));
+        let name = |line: usize| Some((line, before.len().checked_sub(line + self.start.head(buf.get(line..)?)?)?));
+        let mut unproved: Option<SmallVec<[(usize, usize); 32]>> = None;
+        let mut found = Seconds { searched: area.len(), last: None, proofs: Vec::new() };
         for at in memchr::memmem::find_iter(area, &one.tail) {
-            let text = area.get(..at).unwrap_or_default();
-            let common = before.iter().rev().zip(text.iter().rev()).take(WINDOW).take_while(|(a, b)| a == b).count();
             found.last = Some(at);
-            let firsts = firsts.get_or_insert_with(|| heads(buf, one.line));
-            // The name begins in the common text, so its line begins no more than a head before that.
-            let from = line_start(area, at - common);
-            for (line, name) in heads(area.get(from..at).unwrap_or_default(), at - from) {
-                let (line, name) = (from + line, from + name);
-                let Some(len) = at.checked_sub(name).filter(|len| *len <= common) else { continue };
-                found.proofs.extend(
-                    firsts
-                        .iter()
-                        .filter(|(_, first)| first + len == one.name_end)
-                        .map(|(start, _)| Proof { start: self.gone + *start as u64, second: (line, at) }),
-                );
-            }
+            let unproved =
+                unproved.get_or_insert_with(|| line_starts(buf, one.line).skip_while(|line| *line < reach).filter_map(name).collect());
+            let common = common_end(before, area.get(..at).unwrap_or_default());
+            unproved.retain(|(first, len)| {
+                if *len > common {
+                    return true;
+                }
+                let line = line_start(area, at - *len);
+                if self.start.head(area.get(line..at).unwrap_or_default()) != Some(at - *len - line) {
+                    return true;
+                }
+                found.proofs.push(Proof { first: before.len() - *first, second: (line, at) });
+                false
+            });
         }
-        found.proofs.sort_by_key(|proof| proof.start);
+        found.proofs.sort_by_key(|proof| proof.first);
         found
     }
 
@@ -440,6 +456,9 @@ impl Guard {
 
     /// Frames the line that ends at `end`, with the lines without a head that complete it.
     fn join(&self, buf: &[u8], end: usize, more: More, suspect: Option<&'static str>) -> Framed {
+        if self.start.head(buf).is_none() {
+            return record(buf, end, suspect); // nothing makes a row of it
+        }
         let mut stop = end;
         while let Some(rest) = buf.get(stop + 1..).filter(|rest| !rest.is_empty() && stop < WINDOW) {
             if self.start.head(rest).is_some() {
@@ -457,6 +476,18 @@ impl Guard {
             }
         }
         record(buf, end, suspect)
+    }
+}
+
+impl Refused {
+    /// The row around the mark at `found`, if it is one.
+    fn read(buf: &[u8], found: usize, line_end: Option<usize>) -> Option<Self> {
+        let (line, end) = (line_start(buf, found), line_end.unwrap_or(buf.len()));
+        let right = row::tail(buf.get(line..end)?).filter(|tail| tail.op == Op::FailedConnect)?;
+        let name_end = line + right.start;
+        let mut tail = buf.get(name_end..).and_then(|text| text.get(..mark(text)?)).unwrap_or_default().to_vec();
+        tail.extend_from_slice(b",DISCONNECT,");
+        Some(Refused { line, end, torn: line_end.is_none(), name_end, tail, seconds: None, asked: None })
     }
 }
 
@@ -501,6 +532,17 @@ fn line_starts(buf: &[u8], last: usize) -> impl Iterator<Item = usize> + '_ {
 /// User and host of a row; neither holds a NUL.
 fn who(row: &Row<'_>) -> WordId {
     WordId::of(&[row.user, b"\0", row.host].concat())
+}
+
+/// Bytes at the ends of two texts that are the same, as far as a name can reach.
+fn common_end(a: &[u8], b: &[u8]) -> usize {
+    /// Bytes compared at once.
+    const STEP: usize = 16;
+    let len = a.len().min(b.len()).min(WINDOW);
+    let (a, b) = (a.get(a.len() - len..).unwrap_or_default(), b.get(b.len() - len..).unwrap_or_default());
+    let same = a.rchunks_exact(STEP).zip(b.rchunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
+    let rest = |text: &'_ [u8]| text.len() - same;
+    same + a.iter().take(rest(a)).rev().zip(b.iter().take(rest(b)).rev()).take_while(|(a, b)| a == b).count()
 }
 
 fn oversized(consumed: usize) -> Framed {
