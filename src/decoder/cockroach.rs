@@ -12,6 +12,8 @@
 //!
 //! One statement may be told by several events (the query, each sensitive table that it touched, the change it made); it counts with the first.
 
+use std::sync::LazyLock;
+
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
@@ -85,11 +87,12 @@ fn places() -> Places {
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     /// Lines looked at.
     const LINES: usize = 50;
-    let (mut all, mut good, places, arena) = (0usize, 0usize, places(), Bump::new());
+    static PLACES: LazyLock<Places> = LazyLock::new(places);
+    let (mut all, mut good, arena) = (0usize, 0usize, Bump::new());
     for line in sample.split_str("\n").filter(|line| !line.trim().is_empty()).take(LINES) {
         all += 1;
         good += usize::from(if line.starts_with(b"{") {
-            let (picked, _) = pick::pick_head(pick::text(line, &arena), &places, SLOTS, &arena);
+            let (picked, _) = pick::pick_head(pick::text(line, &arena), &PLACES, SLOTS, &arena);
             // Seconds with nine digits behind the point are CockroachDB's own.
             picked.get(CHANNEL).is_some() && picked.text(TIME).is_some_and(|text| text.part_last(".").is_some_and(|(_, f)| f.len() == 9))
         } else {

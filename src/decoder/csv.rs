@@ -9,6 +9,8 @@
 //! The names and what their values mean are those of [`super::json`]. Separators are commas, semicolons, tabs or bars, as the heading has them.
 //! <https://datatracker.ietf.org/doc/html/rfc4180>
 
+use std::sync::LazyLock;
+
 use bumpalo::Bump;
 
 use super::json::fields::Field;
@@ -83,11 +85,14 @@ const NAMES: [&[&str]; COLUMNS.len()] = {
     names
 };
 
+/// Before any heading.
+static HEADLESS: LazyLock<Columns> = LazyLock::new(|| Columns::new(&NAMES, &[]));
+
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     /// Rows looked at.
     const ROWS: usize = 20;
     let arena = Bump::new();
-    let mut columns = Columns::new(&NAMES, &[]);
+    let mut columns = HEADLESS.clone();
     let (mut framer, mut rest, mut heading, mut rows, mut good) = (Table::new(&[]), sample, false, 0usize, 0usize);
     if matches!(sample.trim_ascii_start().first(), Some(b'{' | b'[') | None) {
         return Guess::NO;
@@ -127,7 +132,7 @@ struct Csv {
 
 impl Csv {
     fn new(options: &Options) -> Self {
-        Csv { columns: Columns::new(&NAMES, &[]), stamps: Timestamps::new(options.zone.clone()) }
+        Csv { columns: HEADLESS.clone(), stamps: Timestamps::new(options.zone.clone()) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rows of a table that somebody exported, as JSON objects or as CSV under a heading: the columns that a decoder wants, by name.
 
+use std::sync::Arc;
+
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
@@ -7,9 +9,11 @@ use super::json::pick::{self, Places, Value};
 
 /// Wanted columns, each with the names that it goes by. In CSV the case of a name does not matter; in JSON it is as given, all upper or
 /// all lower, at the top or below one of `within`.
+#[derive(Clone)]
 pub(super) struct Columns {
     names: &'static [&'static [&'static str]],
-    places: Places,
+    /// Shared by copies: they take long to make.
+    places: Arc<Places>,
     /// The heading of CSV as it stood there, once it has come.
     title: Vec<u8>,
     /// The wanted column in each place of a row.
@@ -57,6 +61,7 @@ impl Columns {
                 }
             }
         }
+        let places = Arc::new(places);
         Columns { names, places, title: Vec::new(), heading: Vec::new(), separator: b',' }
     }
 

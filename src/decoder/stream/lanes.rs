@@ -52,6 +52,8 @@ struct Pieces {
 /// Opens envelopes and reads the logs inside.
 pub(super) struct Lanes {
     kinds: Vec<&'static Kind>,
+    /// Somebody may be able to write whole envelopes.
+    forgeable: bool,
     envelopes: Vec<Box<dyn Envelope>>,
     /// `None`: each lane detects its format.
     wanted: Option<&'static Format>,
@@ -111,6 +113,7 @@ impl Lanes {
 
     fn empty(kinds: Vec<&'static Kind>, wanted: Option<&'static Format>, options: Options) -> Self {
         Lanes {
+            forgeable: kinds.iter().any(|kind| kind.forgeable),
             envelopes: kinds.iter().map(|kind| (kind.open)(&options)).collect(),
             kinds,
             wanted,
@@ -312,7 +315,7 @@ impl Lanes {
         if !self.lane(carried.lane, place, carried.payload, &carried.note) {
             return;
         }
-        let forgeable = self.forgeable();
+        let forgeable = self.forgeable;
         let Some(lane) = self.lanes.get_mut(&carried.lane) else { return };
         if lane.codec.is_none() {
             return self.tell(carried.payload, place, Err(FOREIGN), counts, sink);
@@ -348,10 +351,6 @@ impl Lanes {
             }
         }
         true
-    }
-
-    fn forgeable(&self) -> bool {
-        self.kinds.iter().any(|kind| kind.forgeable)
     }
 
     /// The format of a lane by its first lines.
@@ -404,7 +403,7 @@ impl Lanes {
         if !self.lane(key, place, payload, &note) {
             return;
         }
-        let forgeable = self.forgeable();
+        let forgeable = self.forgeable;
         match self.lanes.get_mut(&key).and_then(|lane| lane.codec.as_mut()) {
             None => self.tell(payload, place, Err(FOREIGN), counts, sink),
             Some(codec) => {
@@ -504,7 +503,7 @@ impl Lanes {
 
     /// Frames and decodes what a lane has.
     fn flush_lane(&mut self, key: u64, more: More, counts: &mut Counts, sink: &mut dyn FnMut(Item<'_>)) {
-        let forgeable = self.forgeable();
+        let forgeable = self.forgeable;
         if let Some(lane) = self.lanes.get_mut(&key) {
             self.held = self.held.saturating_sub(lane.flush(more, forgeable, counts, sink));
         }

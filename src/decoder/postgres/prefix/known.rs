@@ -153,7 +153,7 @@ impl Prefix {
 
     /// The prefix to begin with where nothing is known.
     pub fn usual() -> Prefix {
-        Prefix::compile(KNOWN.first().copied().unwrap_or_default())
+        COMPILED.first().cloned().unwrap_or_else(|| Prefix::compile(""))
     }
 
     /// Lines of the sample that name a user under this prefix.

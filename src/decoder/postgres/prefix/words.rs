@@ -26,6 +26,10 @@ pub(super) fn word(text: &[u8]) -> Option<(Word, usize)> {
     let name = text.get(..colon)?;
     let name = unblanked(name);
     let frequent = english(name).filter(|(_, rest)| rest.is_empty()).map(|(word, _)| word);
+    // To compare it with every word of every language takes long.
+    if frequent.is_none() && !ends_with_word(name) {
+        return None;
+    }
     let word = frequent.or_else(|| severity(name).map(Word::Primary).or_else(|| label(name).map(Word::Secondary)))?;
     let blanks = text.get(colon + 1..)?.iter().take(2).take_while(|b| **b == b' ').count();
     Some((word, colon + 1 + blanks))
