@@ -118,6 +118,8 @@ impl Objects {
                 };
                 scan.at = at + step + 1;
                 match rest.get(step) {
+                    // What follows it ends nothing.
+                    Some(b'\\') if scan.at < buf.len() => scan.at += 1,
                     Some(b'\\') => scan.escaped = true,
                     Some(b'\n') => break Found::Torn(scan.at),
                     _ => {

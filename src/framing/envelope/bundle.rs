@@ -12,11 +12,13 @@
 //! <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/logs/v1/logs.proto>
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bstr::BStr;
 use bumpalo::Bump;
+use foldhash::fast::RandomState;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -35,7 +37,7 @@ pub const LOKI: Kind = Kind {
     forgeable: true,
     arrays: Some(STREAMS),
     framer: |_| Box::new(Objects::bundles(STREAMS)),
-    open: |_| Box::new(Loki),
+    open: |_| Box::new(Loki::default()),
 };
 
 pub const OTLP: Kind = Kind {
@@ -108,7 +110,35 @@ fn part<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     if text.len() > MAX_RECORD { None } else { serde_json::from_str(text).ok() }
 }
 
-struct Loki;
+/// Reads labels once for all pushes of a stream.
+#[derive(Default)]
+struct Loki {
+    /// By the labels as they are written.
+    known: HashMap<Box<str>, LaneAndHost, RandomState>,
+}
+
+type LaneAndHost = (u64, Option<Box<[u8]>>);
+
+impl Loki {
+    /// Lane and host of the stream with these labels.
+    fn labelled<'a>(&mut self, stream: &'a RawValue, arena: &'a Bump) -> Option<(u64, Option<&'a BStr>)> {
+        /// Streams whose labels are remembered, and bytes of such labels: whoever pushes chooses both.
+        const STREAMS: usize = 256;
+        const BYTES: usize = 4 << 10;
+        if let Some((lane, host)) = self.known.get(stream.get()) {
+            return Some((*lane, host.as_ref().map(|host| BStr::new(arena.alloc_slice_copy(host)))));
+        }
+        let mut labels = part::<Labels<'a>>(stream)?;
+        let (lane, host) = (labels.lane(), labels.host(arena));
+        if stream.get().len() <= BYTES {
+            if self.known.len() >= STREAMS {
+                self.known.clear();
+            }
+            self.known.insert(stream.get().into(), (lane, host.map(|host| (**host).into())));
+        }
+        Some((lane, host))
+    }
+}
 
 #[derive(Deserialize)]
 struct Stream<'a> {
@@ -121,32 +151,51 @@ struct Stream<'a> {
 impl Envelope for Loki {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
         const OTHER: Opened<'static> = Opened::Reject("not a stream of Loki");
-        let Ok(Stream { stream, values: Few(mut values) }) = serde_json::from_str::<Stream<'a>>(utf8(record, arena)) else { return OTHER };
-        let Some(mut labels) = part::<Labels<'a>>(stream) else { return OTHER };
-        let lane = labels.lane();
-        let host = labels.host(arena);
-        let at = |value: Option<&&'a RawValue>| nanoseconds(&entry(value?)?.0);
-        // Queries give the newest first, unless they ask otherwise.
-        if let (Some(first), Some(last)) = (at(values.first()), at(values.last()))
-            && first > last
-        {
-            values.reverse();
-        }
-        Opened::Several(arena.alloc_slice_fill_iter(values.into_iter().map(|value| {
-            let found = entry(value).and_then(|(time, line)| Some((nanoseconds(&time)?, line)));
-            match found {
-                Some((time, Loose::Text(line))) => carried(keep(line, arena), lane, Note { time: Some(time), host, ..Note::default() }),
+        let Ok(Stream { stream, values: Few(values) }) = serde_json::from_str::<Stream<'a>>(utf8(record, arena)) else { return OTHER };
+        let Some((lane, host)) = self.labelled(stream, arena) else { return OTHER };
+        let (mut first, mut last) = (None, None);
+        let opened = arena.alloc_slice_fill_iter(values.into_iter().enumerate().map(|(number, value)| {
+            let entry = part::<Entry<'a>>(value);
+            let time = entry.as_ref().and_then(|Entry(time, _)| nanoseconds(time));
+            (first, last) = (if number == 0 { time } else { first }, time);
+            match entry {
+                Some(Entry(_, Loose::Text(line))) if time.is_some() => {
+                    carried(keep(line, arena), lane, Note { time, host, ..Note::default() })
+                }
                 _ => Opened::Reject("no line of Loki"),
             }
-        })))
+        }));
+        // Queries give the newest first, unless they ask otherwise.
+        if first.is_some() && last.is_some() && first > last {
+            opened.reverse();
+        }
+        Opened::Several(opened)
     }
 }
 
-/// Time and line of an entry of a stream.
-fn entry<'a>(value: &'a RawValue) -> Option<(Loose<'a>, Loose<'a>)> {
-    // Behind them there may be what is known of the line.
-    let mut parts = part::<Vec<Loose<'a>>>(value)?.into_iter();
-    Some((parts.next()?, parts.next()?))
+/// Time and line of an entry of a stream. Behind them there may be what is known of the line.
+struct Entry<'a>(Loose<'a>, Loose<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a time and a line")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        let (Some(time), Some(line)) = (seq.next_element()?, seq.next_element()?) else { return Err(S::Error::invalid_length(1, &self)) };
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Entry(time, line))
+    }
 }
 
 struct Otlp;

@@ -18,9 +18,10 @@ use base64::Engine;
 use bstr::BStr;
 use bumpalo::Bump;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::rfc3339::rfc3339;
-use super::text::{Few, Fields, Loose, keep, member, read, utf8};
+use super::text::{Few, Fields, Loose, keep, read, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::event::Time;
 use crate::framing::json::Objects;
@@ -71,9 +72,9 @@ struct LogEntry<'a> {
     #[serde(borrow, default, rename = "textPayload")]
     text: Loose<'a>,
     #[serde(borrow, default, rename = "protoPayload")]
-    proto: Loose<'a>,
+    proto: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "jsonPayload")]
-    json: Loose<'a>,
+    json: Option<&'a RawValue>,
     #[serde(borrow, default)]
     timestamp: Loose<'a>,
     #[serde(borrow, default)]
@@ -102,8 +103,9 @@ struct Labels<'a> {
 
 impl Envelope for Google {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
-        let text = utf8(record, arena);
-        let Ok(entry) = serde_json::from_str::<LogEntry<'a>>(text) else { return Opened::Reject("not an entry of Google Cloud's log") };
+        let Ok(entry) = serde_json::from_str::<LogEntry<'a>>(utf8(record, arena)) else {
+            return Opened::Reject("not an entry of Google Cloud's log");
+        };
         let labels = entry.resource.labels;
         let of = [labels.database_id.name(), labels.instance_id.name(), labels.pod_name.name(), labels.container_name.name(), &entry.log];
         let lane = lane(&of.map(str::as_bytes));
@@ -111,13 +113,8 @@ impl Envelope for Google {
         let host = labels.database_id.keep(arena).or(labels.instance_id.keep(arena)).or(labels.pod_name.keep(arena));
         let note = Note { time, host: host.map(BStr::new), ..Note::default() };
         // A line of JSON that a container wrote is kept as an object.
-        let object = match (entry.proto.is_there(), entry.json.is_there()) {
-            (true, _) => member(text.as_bytes(), "protoPayload"),
-            (_, true) => member(text.as_bytes(), "jsonPayload").filter(|object| object.len() > 2),
-            _ => None,
-        };
-        if let Some(payload) = object {
-            return Opened::Carried(Carried { payload, lane, part: Part::Record, note });
+        if let Some(payload) = entry.proto.or(entry.json.filter(|object| object.get().len() > 2)) {
+            return Opened::Carried(Carried { payload: payload.get().as_bytes(), lane, part: Part::Record, note });
         }
         match entry.text {
             Loose::Text(text) if !text.is_empty() => {
@@ -174,7 +171,7 @@ struct Diagnostic<'a> {
     #[serde(borrow, default, rename = "LogicalServerName")]
     server: Loose<'a>,
     #[serde(borrow)]
-    properties: Properties<'a>,
+    properties: &'a RawValue,
 }
 
 #[derive(Deserialize, Default)]
@@ -194,21 +191,23 @@ struct Properties<'a> {
 
 impl Envelope for Azure {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
-        let text = utf8(record, arena);
-        let Ok(found) = serde_json::from_str::<Diagnostic<'a>>(text) else { return Opened::Reject("not a diagnostic log of Azure") };
+        const OTHER: Opened<'static> = Opened::Reject("not a diagnostic log of Azure");
+        let Ok(found) = serde_json::from_str::<Diagnostic<'a>>(utf8(record, arena)) else { return OTHER };
+        let properties = found.properties.get();
+        if !properties.starts_with('{') {
+            return OTHER;
+        }
         let lane = lane(&[found.resource.name().as_bytes(), found.server.name().as_bytes(), found.category.as_bytes()]);
         let time = found.time.text().and_then(|time| rfc3339(time.as_bytes()));
         let host = found.server.keep(arena).or(found.resource.keep(arena).and_then(|path| path.rsplit('/').next()));
         let note = Note { time, host: host.map(BStr::new), ..Note::default() };
         let payload = match &*found.category {
-            "PostgreSQLLogs" => match found.properties.line() {
-                Some(line) => arena.alloc_str(&line).as_bytes(),
-                None => return Opened::Skip("an entry without text"),
+            "PostgreSQLLogs" => match serde_json::from_str::<Properties<'_>>(properties).map(|properties| properties.line()) {
+                Ok(Some(line)) => arena.alloc_str(&line).as_bytes(),
+                Ok(None) => return Opened::Skip("an entry without text"),
+                Err(_) => return OTHER,
             },
-            "MySqlAuditLogs" | "MySqlSlowLogs" => match member(text.as_bytes(), "properties") {
-                Some(properties) => properties,
-                None => return Opened::Reject("not a diagnostic log of Azure"),
-            },
+            "MySqlAuditLogs" | "MySqlSlowLogs" => properties.as_bytes(),
             _ => return Opened::Skip("another category of Azure's logs"),
         };
         Opened::Carried(Carried { payload, lane, part: Part::Record, note })

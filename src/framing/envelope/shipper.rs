@@ -13,12 +13,12 @@
 //! <https://vector.dev/docs/reference/configuration/sources/file/>, <https://docs.fluentbit.io/manual/pipeline/inputs/tail>
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use bstr::BStr;
 use bumpalo::Bump;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::bundle::Labels;
 use super::rfc3339::rfc3339;
@@ -268,28 +268,69 @@ fn carried<'a>(text: &'a str, lane: u64, note: Note<'a>) -> Opened<'a> {
 struct Originals;
 
 /// A document: the text in `event.original`, or (as the tests of pipelines have it) nothing but a message or an object.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Document<'a> {
-    #[serde(borrow, default)]
     event: Option<Original<'a>>,
-    #[serde(borrow, default, rename = "@timestamp")]
     at: Loose<'a>,
-    #[serde(borrow, default)]
     message: Loose<'a>,
-    #[serde(borrow, default)]
-    json: Loose<'a>,
-    #[serde(flatten)]
-    others: Others,
+    json: Option<&'a RawValue>,
+    /// There are other fields.
+    others: bool,
 }
 
-/// Whether there are other fields.
-#[derive(Deserialize, Default)]
-#[serde(from = "BTreeMap<String, IgnoredAny>")]
-struct Others(bool);
+#[derive(Clone, Copy, Deserialize)]
+#[serde(field_identifier)]
+enum Name {
+    #[serde(rename = "event")]
+    Event,
+    #[serde(rename = "@timestamp")]
+    At,
+    #[serde(rename = "message")]
+    Message,
+    #[serde(rename = "json")]
+    Json,
+    #[serde(other)]
+    Other,
+}
 
-impl From<BTreeMap<String, IgnoredAny>> for Others {
-    fn from(fields: BTreeMap<String, IgnoredAny>) -> Self {
-        Others(!fields.is_empty())
+impl<'de: 'a, 'a> Deserialize<'de> for Document<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_map(DocumentVisitor)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a document")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let (mut found, mut seen) = (Document::default(), 0u8);
+        while let Some(name) = map.next_key::<Name>()? {
+            let bit = match name {
+                Name::Other => 0,
+                known => 1 << known as u8,
+            };
+            if seen & bit != 0 {
+                return Err(M::Error::custom("a field stands twice"));
+            }
+            seen |= bit;
+            match name {
+                Name::Event => found.event = map.next_value()?,
+                Name::At => found.at = map.next_value()?,
+                Name::Message => found.message = map.next_value()?,
+                Name::Json => found.json = map.next_value()?,
+                Name::Other => {
+                    found.others = true;
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -309,14 +350,11 @@ impl Envelope for Originals {
         let note = Note { time: found.at.text().and_then(|time| rfc3339(time.as_bytes())), ..Note::default() };
         let (original, dataset) = found.event.map_or((Loose::Nothing, Loose::Nothing), |event| (event.original, event.dataset));
         let lane = lane(&[dataset.name().as_bytes()]);
-        match (original, found.message, found.json.is_there()) {
+        match (original, found.message, found.json.map(|json| json.get().as_bytes())) {
             (Loose::Text(original), ..) => carried(keep(original, arena), lane, note),
-            _ if found.others.0 => OTHER,
+            _ if found.others => OTHER,
             (_, Loose::Text(message), _) => carried(keep(message, arena), lane, note),
-            (_, _, true) => match member(text.as_bytes(), "json").filter(|json| json.starts_with(b"{")) {
-                Some(payload) => Opened::Carried(Carried { payload, lane, part: Part::Record, note }),
-                None => OTHER,
-            },
+            (_, _, Some(payload @ [b'{', ..])) => Opened::Carried(Carried { payload, lane, part: Part::Record, note }),
             _ => OTHER,
         }
     }
@@ -328,6 +366,8 @@ struct Indexed;
 struct Hit<'a> {
     #[serde(borrow, rename = "_index")]
     index: Cow<'a, str>,
+    #[serde(borrow, rename = "_source")]
+    source: &'a RawValue,
 }
 
 impl Envelope for Indexed {
@@ -335,12 +375,11 @@ impl Envelope for Indexed {
         const OTHER: Opened<'static> = Opened::Reject("no document of a search index");
         let text = utf8(record, arena);
         let Ok(hit) = serde_json::from_str::<Hit<'a>>(text) else { return OTHER };
-        match member(text.as_bytes(), "_source") {
-            Some(payload) if payload.starts_with(b"{") => {
-                Opened::Carried(Carried { payload, lane: lane(&[hit.index.as_bytes()]), part: Part::Record, note: Note::default() })
-            }
-            _ => OTHER,
+        let payload = hit.source.get().as_bytes();
+        if !payload.starts_with(b"{") {
+            return OTHER;
         }
+        Opened::Carried(Carried { payload, lane: lane(&[hit.index.as_bytes()]), part: Part::Record, note: Note::default() })
     }
 }
 
