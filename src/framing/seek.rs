@@ -56,6 +56,9 @@ impl Seek for [u8] {
     #[inline]
     fn seek(&self, word: impl AsRef<[u8]>) -> Option<usize> {
         let word = word.as_ref();
+        if let [byte] = word {
+            return near(*byte, self);
+        }
         let Some((within, byte)) = rarest(word) else { return Some(0) };
         let mut from = within;
         for _ in 0..TRIES {
@@ -73,6 +76,9 @@ impl Seek for [u8] {
     #[inline]
     fn seek_last(&self, word: impl AsRef<[u8]>) -> Option<usize> {
         let word = word.as_ref();
+        if let [byte] = word {
+            return near_end(*byte, self);
+        }
         let Some((within, byte)) = rarest(word) else { return Some(self.len()) };
         // The byte stands no later than this in the last word that fits.
         let mut to = (self.len() + within + 1).checked_sub(word.len())?;

@@ -17,7 +17,7 @@
 //! <https://github.com/stern/stern/blob/master/cmd/cmd.go> (the template `default`),
 //! <https://github.com/containers/podman/blob/main/libpod/logs/log.go> (`LogLine.String`)
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use bumpalo::Bump;
 
 use super::rfc3339::rfc3339;
@@ -78,12 +78,10 @@ impl Envelope for Named {
 /// `NAME PADDING| LINE`, and `TIME NAME PADDING| LINE`.
 fn compose(line: &[u8]) -> Found<'_> {
     let whose = || {
-        let (time, rest) = match line.split_once_str(" ") {
-            Some((stamp, rest)) if stamp.first().is_some_and(u8::is_ascii_digit) => match rfc3339(stamp) {
-                Some(time) => (Some(time), rest),
-                None => (None, line),
-            },
-            _ => (None, line),
+        let stamped = if line.first().is_some_and(u8::is_ascii_digit) { line.part(" ") } else { None };
+        let (time, rest) = match stamped.and_then(|(stamp, rest)| Some((rfc3339(stamp)?, rest))) {
+            Some((time, rest)) => (Some(time), rest),
+            None => (None, line),
         };
         let rest = plain(rest);
         let (name, rest) = rest.split_at_checked(rest.iter().take(256).position(|b| !part_of_name(*b))?)?;
@@ -155,9 +153,9 @@ fn podman(line: &[u8]) -> Found<'_> {
         // In colours all of the line is, with the reset at its end.
         let rest = if line.first() == Some(&ESCAPE) { rest.strip_suffix(b"\x1b[0m").unwrap_or(rest) } else { rest };
         // The time may be the log's own as well as podman's, and is left to what opens the line.
-        let timed = rest.part(" ").is_some_and(|(stamp, _)| rfc3339(stamp).is_some());
+        let timed = || rest.part(" ").is_some_and(|(stamp, _)| rfc3339(stamp).is_some());
         let id = name.len() == 12 && name.iter().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-        (id || timed).then_some(Whose { time: None, of: [b"", b"", name], line: rest })
+        (id || timed()).then_some(Whose { time: None, of: [b"", b"", name], line: rest })
     };
     whose().map_or(Found::No, Found::Of)
 }

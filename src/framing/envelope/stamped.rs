@@ -13,6 +13,7 @@
 
 use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
+use smallvec::SmallVec;
 
 use super::rfc3339::rfc3339;
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
@@ -111,8 +112,10 @@ fn output(record: &[u8]) -> Option<Parts<'_>> {
     let mut words = record.splitn(5, |b| *b == b' ');
     let (date, clock, zone, tag, object) = (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
     let [sign @ (b'+' | b'-'), h1, h2, m1, m2] = *zone else { return None };
-    let mut stamp: Vec<u8> = [date, b"T", clock].concat();
-    stamp.extend([sign, h1, h2, b':', m1, m2]);
+    let mut stamp: SmallVec<[u8; 48]> = SmallVec::new();
+    for part in [date, b"T", clock, &[sign, h1, h2, b':', m1, m2]] {
+        stamp.extend_from_slice(part);
+    }
     Some((Some(rfc3339(&stamp)?), tag.strip_suffix(b":")?, object))
 }
 
