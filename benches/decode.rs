@@ -10,8 +10,9 @@
 //! Vector 65 x, Filebeat 64 x, all others under the goal.
 //! 2026-12-01, again without link-time optimisation and beside other work, `wc -l` at 6.7 GB/s: lines of containers (podman, stern, compose) and Loki's
 //! pushes, short records in two layers, 80 to 100 x; PostgreSQL's stderr 63 x; RDS for MySQL's audit rows 164 x where every few rows stand near a
-//! refused login (308 x before its second row was looked for once only), all others under the goal or just above. `mariadb-audit/syslog.log` is no log of
-//! that format without its envelope.
+//! refused login (308 x before its second row was looked for once only), all others under the goal or just above.
+//! 2026-12-01, as it is released, beside other work, `wc -l` at 7.4 GB/s: RDS for MySQL's audit rows 60 x, MariaDB's in syslog, where every row stands
+//! near refused logins, 170 x (over the goal); Loki's pushes 54 x, journalctl's lines 53 to 56 x, all others of relays and containers under 53 x.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +22,7 @@ use std::process::{Command, Stdio};
 use tokenwatch::config::FormatOptions;
 use tokenwatch::decoder::by_name;
 use tokenwatch::decoder::stream::{Counts, Stream};
+use tokenwatch::event::Time;
 
 /// No decoder should cost more than so many times the CPU of `wc -l`.
 const GOAL: f64 = 60.0;
@@ -30,6 +32,8 @@ const ROUNDS: usize = 3;
 const COUNTED: (usize, usize) = (512, 4);
 /// Bytes fed at once, as the sources read.
 const CHUNK: usize = 256 << 10;
+/// 2026-12-01, for syslog's time stamps, which have no year.
+const WRITTEN: Time = Time(1_796_083_200_000_000);
 
 fn main() {
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
@@ -88,6 +92,7 @@ fn decode(format: &str, log: &[u8]) -> (f64, Counts) {
     let before = thread();
     // What is no format is an envelope, and what it holds is detected.
     let mut stream = Stream::new(by_name(format), FormatOptions::default(), 0);
+    stream.set_written(WRITTEN);
     for chunk in log.chunks(CHUNK) {
         stream.feed(chunk, &mut |item| {
             std::hint::black_box(&item.decoded);
