@@ -13,7 +13,7 @@ use bstr::ByteSlice;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
-use super::{brackets, client, some};
+use super::{brackets, client, errorlog, some};
 use crate::decoder::table::{Columns, Line};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
@@ -140,6 +140,10 @@ const TEXTS: &[&[&str]] = &[&[
     "msg",
 ]];
 
+/// What shippers make of other events of the Windows log: the message, and when.
+const OTHERS: &[&[&str]] =
+    &[&["message", "Message", "RenderedDescription"], &["@timestamp", "winlog/time_created", "EventTime", "TimeCreated", "timestamp"]];
+
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let head = sample.get(..sample.len().min(32 << 10)).unwrap_or(sample);
     let has = |word: &str| memchr::memmem::find(head, word.as_bytes()).is_some();
@@ -184,6 +188,7 @@ enum Unread {
 struct Audit {
     columns: Columns,
     texts: Columns,
+    others: Columns,
     stamps: Timestamps,
     /// Oldest first.
     open: Vec<Pieces>,
@@ -194,6 +199,7 @@ impl Audit {
         Audit {
             columns: Columns::new(COLUMNS, &["/properties"]),
             texts: Columns::new(TEXTS, &[]),
+            others: Columns::new(OTHERS, &[]),
             stamps: Timestamps::new(options.zone.clone()),
             open: Vec::new(),
         }
@@ -233,6 +239,20 @@ impl Audit {
         }
     }
 
+    /// Another event of the Windows log, as JSON: a login is told there, too.
+    fn other<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Option<Decoded<'a>> {
+        let Line::Row(row) = self.others.read(record.bytes, arena) else { return None };
+        let (message, time) = (row.get(0), self.stamps.parse(row.get(1)).ok()?);
+        if !errorlog::is_message(message) {
+            return (!message.is_empty()).then_some(Decoded::Skip("another event of the Windows log"));
+        }
+        let mut event = Event::new(Kind::Other, time);
+        event.suspect = record.suspect.or(row.twice.then_some("a key comes twice in one record"));
+        event.truncated = record.truncated;
+        errorlog::logon(message, None, false, &mut event, arena);
+        Some(Decoded::Event(event))
+    }
+
     /// The statement with the pieces that came before, and whether more will come.
     fn joined<'a>(&mut self, values: &Values<'a>, arena: &'a Bump) -> (&'a [u8], bool) {
         let piece = values.get(Field::Statement);
@@ -270,6 +290,13 @@ impl Decoder for Audit {
             Err(Unread::Broken(reason)) => return Decoded::Reject(reason),
         };
         let stamp = values.get(Field::Time);
+        if stamp.is_empty()
+            && values.get(Field::Action).is_empty()
+            && record.bytes.trim_start().first() == Some(&b'{')
+            && let Some(other) = self.other(record, arena)
+        {
+            return other;
+        }
         let Ok(time) = self.stamps.parse(stamp.trim()) else {
             return Decoded::Reject(if stamp.is_empty() { "an audit event without event_time" } else { "unreadable time stamp" });
         };

@@ -98,7 +98,7 @@ impl Framer for Shapes {
 }
 
 /// The text of a login's event: in English, or with the client at its end as all languages have it.
-fn is_message(text: &[u8]) -> bool {
+pub(super) fn is_message(text: &[u8]) -> bool {
     let line = text.split(|b| *b == b'\n').next().unwrap_or_default().trim_end();
     let english = line.starts_with(b"Login failed for user '") || line.starts_with(b"Login succeeded for user '");
     // Nothing but words stands before the name.
@@ -289,7 +289,8 @@ impl Decoder for ErrorLog {
                 self.state.doubtful = REACH;
             }
             event.code = some(number);
-        } else if source == b"Logon" {
+        } else if source == b"Logon" || announced.as_deref().is_some_and(|number| number == b"18456" && !source.starts_with(b"spid")) {
+            // Some languages have a word of their own for the source, too.
             event.suspect = event.suspect.or(raw.then_some(REPORTED));
             logon(text, announced.as_deref(), doubtful, &mut event, arena);
             if event.kind == Kind::LoginFailed {
@@ -331,7 +332,7 @@ const SUCCEEDED: [&str; 10] =
     ["succeeded", "erfolgreich", "réussi", "correctamente", "correcto", "riuscit", "com êxito", "bem-sucedido", "成功", "успеш"];
 
 /// A message about a login: the name in quotes, at the end the client in brackets.
-fn logon<'a>(text: &'a [u8], announced: Option<&[u8]>, doubtful: bool, event: &mut Event<'a>, arena: &'a Bump) {
+pub(super) fn logon<'a>(text: &'a [u8], announced: Option<&[u8]>, doubtful: bool, event: &mut Event<'a>, arena: &'a Bump) {
     let text = text.trim_end();
     let begun = text.starts_with(b"Login failed for user '") || text.starts_with(b"Login succeeded for user '");
     let ended = (|| {
@@ -349,7 +350,9 @@ fn logon<'a>(text: &'a [u8], announced: Option<&[u8]>, doubtful: bool, event: &m
         }
         return;
     };
-    if !said.contains(&b'\'') && !said.contains(&b'"') {
+    // Of a domain that is not trusted, the server does not learn who came.
+    let unnamed = announced == Some(b"18452") || said.starts_with(b"Login failed. ");
+    if !unnamed && !said.contains(&b'\'') && !said.contains(&b'"') {
         return;
     }
     event.address = client(address);
@@ -357,7 +360,9 @@ fn logon<'a>(text: &'a [u8], announced: Option<&[u8]>, doubtful: bool, event: &m
         let end = rest.seek(b"'. Connection made using ")?;
         rest.get(end..)?.trim_end().ends_with(b" authentication.").then(|| rest.get(..end)).flatten()
     });
-    let succeeded = announced.is_none() && (english.is_some() || SUCCEEDED.iter().any(|word| said.holds(word)));
+    let (before, after) = around(said);
+    let refusal = announced.is_some() || said.starts_with(b"Login failed ");
+    let succeeded = !refusal && (english.is_some() || SUCCEEDED.iter().any(|word| before.holds(word) || after.holds(word)));
     let whole = !said.contains(&b'\n') && said.find_iter(b"[CLIENT:").next().is_none();
     if !succeeded {
         refused(said, announced, event, arena);
@@ -391,11 +396,24 @@ fn refused<'a>(said: &'a [u8], announced: Option<&[u8]>, event: &mut Event<'a>, 
     event.principal = name.or_else(|| quoted(said)).and_then(some).map(|name| Principal { name, provenance: Provenance::Claimed });
 }
 
-/// The first text in quotes; an apostrophe inside a word opens none.
-fn quoted(text: &[u8]) -> Option<&[u8]> {
+/// Where the first text in quotes begins; an apostrophe inside a word opens none.
+fn opening(text: &[u8]) -> Option<usize> {
     let opens =
         |at: &usize| matches!(text.get(*at), Some(b'\'' | b'"')) && !text.get(at.wrapping_sub(1)).is_some_and(u8::is_ascii_alphabetic);
-    let open = (0..text.len()).find(opens)?;
+    (0..text.len()).find(opens)
+}
+
+/// What stands before the first text in quotes and behind the last one. A name may have quotes of its own, and reaches no farther.
+fn around(text: &[u8]) -> (&[u8], &[u8]) {
+    let closes = |at: &usize| matches!(text.get(*at), Some(b'\'' | b'"')) && !text.get(at + 1).is_some_and(u8::is_ascii_alphabetic);
+    let open = opening(text).unwrap_or(text.len());
+    let close = (0..text.len()).rfind(closes).map_or(text.len(), |at| at + 1).max(open);
+    (text.get(..open).unwrap_or_default(), text.get(close..).unwrap_or_default())
+}
+
+/// The first text in quotes.
+fn quoted(text: &[u8]) -> Option<&[u8]> {
+    let open = opening(text)?;
     let quote = *text.get(open)?;
     let rest = text.get(open + 1..)?;
     rest.get(..memchr::memchr(quote, rest)?)

@@ -71,6 +71,47 @@ fn other_languages() {
 }
 
 #[test]
+fn a_name_that_says_that_it_succeeded() {
+    for text in [
+        "Login failed for user 'web' succeeded'. Reason: Could not find a login matching the name provided. [CLIENT: 10.1.0.9]",
+        "Login failed for user 'web'. Reason: x succeeded'. Reason: Could not find a login. [CLIENT: 10.1.0.9]",
+        "Fehler bei der Anmeldung für den Benutzer 'web' erfolgreich'. Ursache: Kein solcher Name. [CLIENT: 10.1.0.9]",
+        "Échec de l'ouverture de session de l'utilisateur 'web' a réussi l''. Raison : \"x\". [CLIENT : 10.1.0.9]",
+    ] {
+        let all = decode(line(text).as_bytes());
+        assert_eq!((all[0].0, all[0].1.ends_with('!')), (Kind::LoginFailed, false), "{text}");
+    }
+    let french = line(
+        "L'ouverture de session de l'utilisateur 'web' a réussi. Connexion établie à l'aide de l'authentification. [CLIENT : 10.1.0.7]",
+    );
+    assert_eq!(decode(french.as_bytes()), [seen(Kind::Login, "web!", "10.1.0.7", false)]);
+}
+
+#[test]
+fn without_a_name() {
+    let log = [
+        line("Error: 18452, Severity: 14, State: 1."),
+        line("Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication. [CLIENT: 10.1.0.9]"),
+        line("Error: 17806, Severity: 20, State: 14."),
+        line("SSPI handshake failed with error code 0x8009030c, state 14. [CLIENT: 10.1.0.9]"),
+    ]
+    .concat();
+    let kinds: Vec<Seen> = decode(log.as_bytes());
+    assert_eq!(kinds[1], seen(Kind::LoginFailed, "", "10.1.0.9", false));
+    assert_eq!([kinds[0].0, kinds[2].0, kinds[3].0], [Kind::Other; 3]);
+}
+
+#[test]
+fn a_source_in_another_language() {
+    let log =
+        [line("Fehler: 18456, Schweregrad: 14, Status: 8."), line("Fehler bei der Anmeldung für den Benutzer 'sa'. [CLIENT: 10.1.0.9]")];
+    let log = log.concat().replace("Logon    ", "Anmeldung");
+    assert_eq!(decode(log.as_bytes())[1], seen(Kind::LoginFailed, "sa", "10.1.0.9", false));
+    let report = log.replace("Anmeldung ", "spid21s   ");
+    assert_eq!(decode(report.as_bytes())[1].0, Kind::Other);
+}
+
+#[test]
 fn forged_lines_name_nobody() {
     let refused = |name: &str| {
         [
