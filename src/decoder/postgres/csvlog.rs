@@ -233,7 +233,9 @@ impl Decoder for CsvLog {
         if last < COLUMNS && (!record.truncated || message.is_null()) {
             return Decoded::Reject("too few csv columns");
         }
-        if message::number(pid).is_none() || session.is_empty() {
+        // Other tables have a time first, too; none has an SQLSTATE there.
+        let state = code.len() == 5 && code.iter().all(u8::is_ascii_alphanumeric);
+        if message::number(pid).is_none() || session.is_empty() || !(state || severity(level).is_some()) {
             return Decoded::Reject("not a postgres csv record");
         }
         let Ok(time) = self.times.parse(time) else { return Decoded::Reject("unreadable time stamp") };
@@ -317,6 +319,14 @@ mod tests {
 
     const HEAD: &str =
         "2026-11-22 02:05:17.641 UTC,\"u\",\"d\",1013,\"::1:16790\",6b.3f5,5,\"idle\",2026-11-22 02:05:17 UTC,3/3,0,LOG,00000,";
+
+    #[test]
+    fn rows_of_other_tables() {
+        let arena = Bump::new();
+        let row = format!("2026-11-22 02:05:17.6412345,1,SL,1,0x01,0,55{}", ",1".repeat(30));
+        assert!(matches!(decode(&row, &arena), Decoded::Reject("not a postgres csv record")));
+        assert_eq!(sniff(format!("event_time,n,action_id\n{row}\n").as_bytes(), &Options::default()), Guess::NO);
+    }
 
     #[test]
     fn every_number_of_columns_since_8_0() {
