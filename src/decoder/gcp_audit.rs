@@ -19,6 +19,7 @@ use super::json::sample;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::framing::envelope::cloud::QUERIES;
 use crate::framing::json::Objects;
 use crate::framing::seek::Seek;
 
@@ -103,7 +104,7 @@ fn places() -> Places {
 
 /// Methods whose records are the format `cloudsql-audit`.
 fn elsewhere(method: &[u8]) -> bool {
-    matches!(method, b"cloudsql.instances.query" | b"alloydb.instances.query")
+    QUERIES.contains(&method)
 }
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
@@ -112,7 +113,9 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
             && picked.text(METHOD).is_some_and(|method| !elsewhere(method))
             && picked.get(TIME).is_some()
     };
-    sample::guess(sample, WRAPPERS, places, SLOTS, known, 94, "audit log entries of Google Cloud")
+    // Where a sink brings logs of other kinds, too, each is read by itself, out of its envelope.
+    let mixed = sample.holds("\"textPayload\"") || QUERIES.iter().any(|method| sample.holds(method));
+    sample::guess(sample, WRAPPERS, places, SLOTS, known, if mixed { 80 } else { 94 }, "audit log entries of Google Cloud")
 }
 
 struct Audit {

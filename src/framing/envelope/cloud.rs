@@ -101,11 +101,20 @@ struct Labels<'a> {
     container_name: Loose<'a>,
 }
 
+/// Methods whose records are a database's own audit of its statements, which is a log of its own. Other entries of Google Cloud's audit
+/// are read as they are.
+pub const QUERIES: [&[u8]; 2] = [b"cloudsql.instances.query", b"alloydb.instances.query"];
+
+/// Whether what stands under `protoPayload` tells of another call than [`QUERIES`].
+fn is_call(payload: &[u8]) -> bool {
+    let method = member(payload, "methodName").and_then(|method| method.strip_prefix(b"\"")?.strip_suffix(b"\""));
+    method.is_some_and(|method| !QUERIES.contains(&method))
+}
+
 impl Envelope for Google {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
-        let Ok(entry) = serde_json::from_str::<LogEntry<'a>>(utf8(record, arena)) else {
-            return Opened::Reject("not an entry of Google Cloud's log");
-        };
+        let text = utf8(record, arena);
+        let Ok(entry) = serde_json::from_str::<LogEntry<'a>>(text) else { return Opened::Reject("not an entry of Google Cloud's log") };
         let labels = entry.resource.labels;
         let of = [labels.database_id.name(), labels.instance_id.name(), labels.pod_name.name(), labels.container_name.name(), &entry.log];
         let lane = lane(&of.map(str::as_bytes));
@@ -113,8 +122,13 @@ impl Envelope for Google {
         let host = labels.database_id.keep(arena).or(labels.instance_id.keep(arena)).or(labels.pod_name.keep(arena));
         let note = Note { time, host: host.map(BStr::new), ..Note::default() };
         // A line of JSON that a container wrote is kept as an object.
-        if let Some(payload) = entry.proto.or(entry.json.filter(|object| object.get().len() > 2)) {
-            return Opened::Carried(Carried { payload: payload.get().as_bytes(), lane, part: Part::Record, note });
+        if let Some(object) = entry.proto.or(entry.json.filter(|object| object.get().len() > 2)) {
+            let payload = object.get().as_bytes();
+            let carried = match entry.proto.is_some() && is_call(payload) {
+                true => Carried { payload: text.trim_ascii().as_bytes(), lane: super::lane(&[entry.log.as_bytes()]), part: Part::Record, note },
+                false => Carried { payload, lane, part: Part::Record, note },
+            };
+            return Opened::Carried(carried);
         }
         match entry.text {
             Loose::Text(text) if !text.is_empty() => {
@@ -354,6 +368,10 @@ mod tests {
             format!(r#"{{"logName":"l",{payload},"timestamp":"2026-11-22T02:21:28Z","resource":{{"labels":{{"database_id":"p:i"}}}}}}"#)
         };
         check(&GOOGLE, &entry(r#""textPayload":"\tfrom \"x\"""#), Some("\tfrom \"x\""));
+        let call = entry(r#""protoPayload":{"methodName":"storage.objects.get","request":{"methodName":"cloudsql.instances.query"}}"#);
+        check(&GOOGLE, &call, Some(&call));
+        let query = r#"{"methodName":"cloudsql.instances.query"}"#;
+        check(&GOOGLE, &entry(&format!(r#""protoPayload":{query}"#)), Some(query));
         check(&GOOGLE, &entry(r#""protoPayload":{"@type":"t","request":{"a":"}"}}"#), Some(r#"{"@type":"t","request":{"a":"}"}}"#));
         check(&GOOGLE, &entry(r#""jsonPayload":{}"#), None);
         check(&GOOGLE, &entry(r#""jsonPayload":{"t":{"$date":"x"}}"#), Some(r#"{"t":{"$date":"x"}}"#));
