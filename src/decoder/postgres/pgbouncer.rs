@@ -27,7 +27,7 @@ pub const FORMAT: Format = Format {
     about: "PgBouncer's log: clients of the pooler and its connections to PostgreSQL",
     forgeable: true,
     sniff,
-    open: |_, options| (Box::new(Joined::<Head>::new()), Box::new(Log { times: Timestamps::new(options.zone.clone()) })),
+    open: |_, options| (Box::new(Joined::<Head>::new()), Box::new(Log { times: Timestamps::new(options.zone.clone()), refused: None })),
     guide: Guide {
         system: "PgBouncer 1.5 to 1.24",
         switch_on: "`log_connections = 1`, `log_disconnections = 1` and `log_pooler_errors = 1`, which are the defaults, with `logfile` or `syslog = 1`",
@@ -43,7 +43,7 @@ pub const FORMAT: Format = Format {
             ("kind", "the message"),
         ],
         forgery: "No line of another: line ends in names are followed by a TAB. A name can hold what looks like an address and a message; such lines are marked and name no token",
-        ignored: "Statistics, start and stop, and the pooler's own connections: kept as `other`. PgBouncer logs no statements",
+        ignored: "Statistics, start and stop, the pooler's own connections, and the second line of a refusal: kept as `other`. PgBouncer logs no statements",
         source: "<https://www.pgbouncer.org/config.html#log-settings>",
     },
 };
@@ -99,6 +99,8 @@ impl Grammar for Head {
 
 struct Log {
     times: Timestamps,
+    /// Who was refused by the line before, and whether that was why the connection closed: the same is told as what the client was told.
+    refused: Option<(Vec<u8>, bool)>,
 }
 
 /// One client or server, as its lines begin: `C-0xPOINTER: DB/USER@ADDRESS:PORT `.
@@ -129,12 +131,32 @@ impl Decoder for Log {
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
         event.suspect = record.suspect;
+        let before = self.refused.take();
         if let Some(peer) = peer(text) {
             describe(&peer, &mut event);
+            if event.kind == Kind::LoginFailed {
+                let whom = text.strip_suffix(peer.message).unwrap_or(text);
+                let closing = peer.message.starts_with(CLOSING);
+                match before.is_some_and(|(other, closed)| other == whom && closed != closing) {
+                    true => event.kind = Kind::Other,
+                    false => self.refused = Some((whom.to_vec(), closing)),
+                }
+            }
         }
         Decoded::Event(event)
     }
+
+    fn save(&self) -> Vec<u8> {
+        self.refused.as_ref().and_then(|refused| postcard::to_stdvec(refused).ok()).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.refused = postcard::from_bytes(state).ok();
+    }
 }
+
+/// What the line says that tells why a connection closed.
+const CLOSING: &[u8] = b"closing because: ";
 
 fn describe<'a>(peer: &Peer<'a>, event: &mut Event<'a>) {
     event.session = Some(BStr::new(peer.session));
@@ -147,7 +169,7 @@ fn describe<'a>(peer: &Peer<'a>, event: &mut Event<'a>) {
         }
     } else {
         (event.address, event.port) = (peer.address, peer.port);
-        let closing = message.strip_prefix(b"closing because: ");
+        let closing = message.strip_prefix(CLOSING);
         if message.starts_with(b"login attempt: ") {
             event.operation = Some(Operation::Connect);
         } else if closing.is_some_and(|reason| reason.starts_with(b"client close request")) {
