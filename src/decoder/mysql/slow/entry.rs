@@ -110,15 +110,13 @@ impl<'a> Entry<'a> {
         if third == Some(&b'U')
             && let Some(rest) = line.strip_prefix(USER)
         {
-            self.account = Some(rest);
-            if let Some(at) = rest.seek_last(b"Id: ")
-                && let Some(id) =
-                    rest.get(at + 4..).map(<[u8]>::trim_ascii).filter(|id| !id.is_empty() && id.iter().all(u8::is_ascii_digit))
-                && rest.get(..at).is_some_and(|before| before.trim_ascii_end().ends_with(b"]"))
-            {
-                self.session = Some(id);
-                self.account = rest.get(..at);
-            }
+            // Behind the address stand the session's number and, where rows of the table were made lines again, the server's.
+            let (account, behind) = memchr::memrchr(b']', rest).and_then(|end| rest.split_at_checked(end + 1)).unwrap_or((rest, b""));
+            let mut words = behind.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            let id = words.find(|word| matches!(*word, b"Id:" | b"thread_id:")).and_then(|_| words.next());
+            let id = id.filter(|id| id.iter().all(u8::is_ascii_digit));
+            self.account = Some(if id.is_some() { account } else { rest });
+            self.session = id.or(self.session);
             return;
         }
         // The last of equal keys counts: a name in the line may hold keys of its own, before the server's.
@@ -149,11 +147,13 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// What the server says of the statement shows that it was parsed to its end: it took locks, moved rows, ended without an error, or
-    /// took longer than reading text does.
+    /// What the server says of the statement shows that it was parsed to its end: it took locks, moved rows, ended without an error or
+    /// with one of the execution, or took longer than reading text does.
     pub fn parsed(&self) -> bool {
         /// The longest answer that is no refusal and brings nothing: OK.
         const OK: u64 = 11;
+        /// Errors of the execution: rights, tables, keys and locks.
+        const RUN: [&[u8]; 8] = [b"1142", b"1143", b"1146", b"1062", b"1205", b"1213", b"1451", b"1452"];
         let some = |n: Option<u64>| n.is_some_and(|n| n > 0);
         !self.twice
             && (some(self.lock_us)
@@ -161,7 +161,7 @@ impl<'a> Entry<'a> {
                 || some(self.rows_examined)
                 || some(self.rows_affected)
                 || self.bytes_sent.is_some_and(|n| n <= OK)
-                || self.errno == Some(b"0")
+                || self.errno.is_some_and(|code| code == b"0" || RUN.contains(&code))
                 || self.duration_us.is_some_and(|d| d >= 1_000_000))
     }
 }
@@ -396,6 +396,8 @@ mod tests {
 
     #[test]
     fn entries() {
+        let entry = Entry::parse(b"# User@Host: a]b[a]b] @  [::1]  thread_id: 99  server_id: 1\n# Query_time: 1  Lock_time: 0\nSELECT 1");
+        assert_eq!((entry.account, entry.session), (Some(&b"a]b[a]b] @  [::1]"[..]), Some(&b"99"[..])));
         let entry = Entry::parse(
             b"# Time: 071218 11:48:27 # User@Host: [SQL_SLAVE] @  []\n# Query_time: 0.726052  Lock_time: 0.000091  Rows_sent: 0  Rows_examined: 62951\n\
             # explain: 1\tSIMPLE\nuse `db`;\nSET last_insert_id=9,timestamp=1197996507;\nUPDATE t SET a=1;",
@@ -410,8 +412,12 @@ mod tests {
         assert_eq!((entry.session, entry.schema, entry.errno), (Some(&b"42"[..]), Some(&b"x"[..]), Some(&b"1064"[..])));
         assert_eq!(
             (entry.account, entry.timestamp, entry.duration_us),
-            (Some(&b"a[a] @  [1.1.1.1]  "[..]), Some(&b"1"[..]), Some(1_000_000))
+            (Some(&b"a[a] @  [1.1.1.1]"[..]), Some(&b"1"[..]), Some(1_000_000))
         );
+        for (code, parsed) in [("0", true), ("1142", true), ("1064", false), ("1193", false)] {
+            let text = format!("# Query_time: 0  Lock_time: 0 Rows_sent: 0  Rows_examined: 0 Errno: {code}\nSELECT 1");
+            assert_eq!(Entry::parse(text.as_bytes()).parsed(), parsed, "{code}");
+        }
         let entry = Entry::parse(b"# User@Host: a[a] @  []\n# Query_time: 0\n# administrator command: Quit;");
         assert_eq!(entry.command, Some(&b"Quit"[..]));
     }
