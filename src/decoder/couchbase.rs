@@ -86,6 +86,8 @@ fn places() -> Places {
         ("/real_userid/source", DOMAIN),
         ("/remote/ip", IP),
         ("/remote/port", PORT),
+        ("/peername/ip", IP),
+        ("/peername/port", PORT),
         ("/peername", PEER),
         ("/statement", STATEMENT),
         ("/status", STATUS),
@@ -141,11 +143,18 @@ impl Decoder for Audit {
 /// Errors of the query service that mean "not allowed".
 const DENIED: [i64; 3] = [13_014, 13_010, 10_000];
 
+/// `{"ip":"10.1.0.7","port":50122}`, which version 7 has as text.
+fn named(peer: &[u8]) -> Option<(Option<Address<'_>>, Option<u16>)> {
+    let (ip, rest) = peer.strip_prefix(b"{\"ip\":\"")?.part("\"")?;
+    let port = rest.strip_prefix(b",\"port\":")?.strip_suffix(b"}")?;
+    Some((Address::parse(ip), std::str::from_utf8(port).ok()?.parse().ok()))
+}
+
 fn fill<'a>(event: &mut Event<'a>, name: &'a BStr, picked: &Picked<'a>, arena: &'a Bump) {
     // Copies made for support mark what is a user's; no name can hold these signs.
     let user =
         picked.text(USER).map(|user| user.strip_prefix(b"<ud>").and_then(|user| user.strip_suffix(b"</ud>")).map_or(user, BStr::new));
-    let (address, port) = picked.text(PEER).map_or((None, None), |text| peer(text));
+    let (address, port) = picked.text(PEER).map_or((None, None), |text| named(text).unwrap_or_else(|| peer(text)));
     event.address = picked.text(IP).and_then(|text| Address::parse(text)).or(address);
     event.port = picked.count(PORT).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).or(port);
     event.database = picked.text(BUCKET);

@@ -18,11 +18,11 @@ use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
 use super::json::fields;
-use super::json::pick::Places;
+use super::json::pick::{Places, Value};
 use super::json::sample;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
-use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance};
+use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use row::{Column, Row, Rows};
 
 mod row;
@@ -156,7 +156,9 @@ impl Snowflake {
                 false => Decoded::Skip("a row of another view, without a time"),
             };
         };
-        let Some(time) = fields::time(stamp, &mut self.stamps) else { return Decoded::Reject("unreadable time stamp") };
+        let Some(time) = fields::time(stamp, &mut self.stamps).or_else(|| worded(stamp)) else {
+            return Decoded::Reject("unreadable time stamp");
+        };
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
         event.suspect = record.suspect.or(row.twice.then_some("a field stands twice in the object"));
@@ -253,6 +255,12 @@ fn operation(kind: &[u8]) -> Operation {
         "RENAME" => Operation::Alter,
         _ => Operation::from_name(word).unwrap_or(Operation::Other),
     }
+}
+
+/// `Sun, 22 Nov 2026 02:21:28 -0800`: the form of old accounts.
+fn worded(stamp: Value<'_>) -> Option<Time> {
+    let Value::Text(text) = stamp else { return None };
+    Some(Time(jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_microsecond()))
 }
 
 #[cfg(test)]

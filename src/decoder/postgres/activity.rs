@@ -90,10 +90,16 @@ static PLACES: LazyLock<Places> = LazyLock::new(|| {
     places
 });
 
+/// What the stream itself carries.
+const ENCRYPTED: &str = "\"databaseActivityEvents\":\"";
+
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let has = |text: &str| sample.holds(text);
     if has("\"databaseActivityEventList\"") || has("\"dbUserName\"") && has("\"serverType\"") && has("\"commandText\"") {
         return Guess::new(97, "records of Database Activity Streams");
+    }
+    if has(ENCRYPTED) {
+        return Guess::new(97, "records of Database Activity Streams, still encrypted");
     }
     Guess::NO
 }
@@ -111,7 +117,12 @@ impl Decoder for Activity {
         if get(3).is_some_and(|kind| kind == "heartbeat") {
             return Decoded::Skip("heartbeat");
         }
-        let Some(time) = get(0).or(get(1)) else { return Decoded::Reject("no time stamp") };
+        let Some(time) = get(0).or(get(1)) else {
+            return Decoded::Reject(match record.bytes.holds(ENCRYPTED) {
+                true => "still encrypted: have the stream's consumer decrypt it with the key of the cluster",
+                false => "no time stamp",
+            });
+        };
         let Ok(time) = self.times.parse(time) else { return Decoded::Reject("unreadable time stamp") };
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;

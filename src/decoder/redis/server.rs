@@ -109,21 +109,29 @@ struct Server {
     stamps: Timestamps,
 }
 
+impl Server {
+    fn civil(&mut self, line: &Line<'_>) -> Option<Time> {
+        let (day, month) = (std::str::from_utf8(line.day).ok()?, line.month);
+        let text = format!("{}-{month:02}-{day:0>2} {}", line.year?.as_bstr(), line.clock.as_bstr());
+        self.stamps.parse(text.as_bytes()).ok()
+    }
+}
+
 impl Decoder for Server {
-    fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
+    fn decode<'a>(&mut self, record: Record<'a>, _: &'a Bump) -> Decoded<'a> {
         let time = match Line::read(record.bytes) {
             Some(Line { year: None, .. }) => match record.note.time {
                 Some(time) => Some(time),
                 None => return Decoded::Skip("a line without a year"),
             },
-            Some(Line { day, month, year: Some(year), clock }) => {
-                let day = if day.len() == 1 { format!("0{}", day.as_bstr()) } else { day.as_bstr().to_string() };
-                let text = arena.alloc_str(&format!("{}-{month:02}-{day} {}", year.as_bstr(), clock.as_bstr()));
-                self.stamps.parse(text.as_bytes()).ok()
-            }
+            Some(line) => self.civil(&line),
             None => match (stamp(record.bytes), signal(record.bytes)) {
                 (Some(stamp), _) if stamp.len() == 13 => millis(stamp),
-                (Some(stamp), _) => self.stamps.parse(stamp).ok(),
+                // The old form is the default in the new lines, too.
+                (Some(stamp), _) => match Line::read(&[stamp, b" *"].concat()) {
+                    Some(line) => self.civil(&line),
+                    None => self.stamps.parse(stamp).ok(),
+                },
                 (None, Some(time)) => Some(time),
                 // The banner of a start, a table of a module's options, a crash report.
                 (None, None) => return Decoded::Skip("a line without a date"),
@@ -154,6 +162,7 @@ mod tests {
             ("26571:M 2026-11-22T02:21:28.395+01:00 * Ready", "2026-11-22T01:21:28.395Z"),
             ("26571:S 1795314089200 # x", "2026-11-22T02:21:29.2Z"),
             (r#"pid=7 role=primary timestamp="2026-11-22T02:21:28.395Z" level=notice message="x""#, "2026-11-22T02:21:28.395Z"),
+            (r#"pid=7 role=primary timestamp="05 Nov 2026 02:21:28.395" level=notice message="x""#, "2026-11-05T02:21:28.395Z"),
             ("      _.-``__ ''-._", "a line without a date"),
             ("1:M 99 Dec 2018 11:19:18.874 * x", "unreadable time stamp"),
         ] {
