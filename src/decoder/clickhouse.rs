@@ -1,4 +1,4 @@
-//! ClickHouse's `system.query_log` (and `system.session_log`) as rows of JSONEachRow.
+//! ClickHouse's `system.query_log` (and `system.session_log`) as rows of JSONEachRow, or of CSV or tab-separated text with names.
 //!
 //! ```text
 //! {"type":"QueryFinish","event_time":"2026-11-22 02:21:28","event_time_microseconds":"2026-11-22 02:21:28.123456","query_duration_ms":"3","result_rows":"1","current_database":"shop","query":"SELECT total FROM invoices","query_kind":"Select","tables":["shop.invoices"],"exception_code":0,"exception":"","is_initial_query":1,"user":"billing","query_id":"...","address":"::ffff:10.1.0.7","port":53904,"interface":2,"http_user_agent":"curl/8"}
@@ -15,23 +15,24 @@ use bstr::{BStr, ByteSlice};
 use bumpalo::Bump;
 
 use super::json::fields;
-use super::json::pick::{self, Picked, Places};
+use super::json::pick::{self, Picked, Places, Value};
 use super::json::sample;
+use super::table::{Columns, Line};
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Address, Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
-use crate::framing::json::Objects;
 use crate::framing::seek::Seek;
+use crate::framing::table::Table;
 
 pub const FORMAT: Format = Format {
     name: "clickhouse-query-log",
-    about: "ClickHouse system.query_log and system.session_log as JSON lines (JSONEachRow)",
+    about: "ClickHouse system.query_log and system.session_log as JSON lines (JSONEachRow), CSVWithNames or TSVWithNames",
     forgeable: false,
     sniff,
-    open: |_, options| (Box::new(Objects::new(WRAPPERS)), Box::new(QueryLog::new(options))),
+    open: |_, options| (Box::new(Table::escaped(WRAPPERS)), Box::new(QueryLog::new(options))),
     guide: Guide {
         system: "ClickHouse 18 to 26",
-        switch_on: "`log_queries = 1` (the default) and a `query_log` section in the server's configuration; export new rows, for example with `INSERT INTO FUNCTION file('query_log.jsonl', 'JSONEachRow') SELECT * FROM system.query_log WHERE event_time > ...`",
+        switch_on: "`log_queries = 1` (the default) and a `query_log` section in the server's configuration; export new rows, for example with `INSERT INTO FUNCTION file('query_log.jsonl', 'JSONEachRow') SELECT * FROM system.query_log WHERE event_time > ...`; the formats `CSVWithNames` and `TSVWithNames` are read, too",
         fields: &[
             ("time", "`event_time_microseconds`, else `event_time`; the server's local time"),
             ("principal", "`user`; claimed where the login failed"),
@@ -76,30 +77,49 @@ const INITIAL: usize = 15;
 const AUTH_TYPE: usize = 16;
 const SLOTS: usize = 17;
 
+/// Names of the columns with their slots; where two are of one slot, the last that holds something counts. The first one is in all tables.
+const NAMES: [(&str, usize); 21] = [
+    ("event_time", TIME),
+    ("event_time_microseconds", TIME),
+    ("type", TYPE),
+    ("user", USER),
+    ("client_address", ADDRESS),
+    ("address", ADDRESS),
+    ("client_port", PORT),
+    ("port", PORT),
+    ("current_database", DATABASE),
+    ("http_user_agent", CLIENT),
+    ("client_name", CLIENT),
+    ("query", QUERY),
+    ("query_kind", QUERY_KIND),
+    ("tables", TABLES),
+    ("exception_code", CODE),
+    ("exception", EXCEPTION),
+    ("result_rows", RESULT_ROWS),
+    ("written_rows", WRITTEN_ROWS),
+    ("query_duration_ms", DURATION),
+    ("is_initial_query", INITIAL),
+    ("auth_type", AUTH_TYPE),
+];
+
+/// The columns where rows come as CSV or between tabs.
+const COLUMNS: [&[&str]; NAMES.len()] = {
+    let mut columns: [&[&str]; NAMES.len()] = [&[]; NAMES.len()];
+    let mut at = 0;
+    #[allow(clippy::indexing_slicing)] // computed by the compiler
+    while at < columns.len() {
+        columns[at] = std::slice::from_ref(&NAMES[at].0);
+        at += 1;
+    }
+    columns
+};
+
 fn places() -> Places {
-    Places::new(&[
-        ("/type", TYPE),
-        ("/event_time_microseconds", TIME),
-        ("/event_time", TIME),
-        ("/user", USER),
-        ("/address", ADDRESS),
-        ("/client_address", ADDRESS),
-        ("/port", PORT),
-        ("/client_port", PORT),
-        ("/current_database", DATABASE),
-        ("/client_name", CLIENT),
-        ("/http_user_agent", CLIENT),
-        ("/query", QUERY),
-        ("/query_kind", QUERY_KIND),
-        ("/tables", TABLES),
-        ("/exception_code", CODE),
-        ("/exception", EXCEPTION),
-        ("/result_rows", RESULT_ROWS),
-        ("/written_rows", WRITTEN_ROWS),
-        ("/query_duration_ms", DURATION),
-        ("/is_initial_query", INITIAL),
-        ("/auth_type", AUTH_TYPE),
-    ])
+    let mut places = Places::default();
+    for (rank, (name, slot)) in NAMES.iter().rev().enumerate() {
+        places.add(&format!("/{name}"), *slot, rank);
+    }
+    places
 }
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
@@ -111,6 +131,18 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
             None => false,
         }
     };
+    if !matches!(sample.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        let heading = sample.lines().next().unwrap_or_default();
+        let mut columns = Columns::escaped(&COLUMNS, &[]);
+        let known = matches!(columns.read(heading, &Bump::new()), Line::Heading);
+        let has =
+            |slot: usize| (0..NAMES.len()).any(|column| NAMES.get(column).is_some_and(|name| name.1 == slot) && columns.knows(column));
+        let query = has(QUERY) && has(INITIAL) && has(DURATION);
+        return match known && has(TYPE) && has(USER) && (query || has(AUTH_TYPE)) {
+            true => Guess::new(95, "columns of ClickHouse's query_log"),
+            false => Guess::NO,
+        };
+    }
     sample::guess(sample, WRAPPERS, places, SLOTS, known, 95, "rows of ClickHouse's query_log")
 }
 
@@ -152,21 +184,57 @@ const NO_LOGIN: [i64; 5] = [192, 193, 194, 195, 516];
 
 struct QueryLog {
     places: Places,
+    columns: Columns,
     stamps: Timestamps,
 }
 
 impl QueryLog {
     fn new(options: &Options) -> Self {
-        QueryLog { places: places(), stamps: Timestamps::new(options.zone.clone()) }
+        QueryLog { places: places(), columns: Columns::escaped(&COLUMNS, &[]), stamps: Timestamps::new(options.zone.clone()) }
     }
+
+    /// The values of a row that is no JSON; none of the heading.
+    fn row<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Result<Option<Picked<'a>>, &'static str> {
+        let row = match self.columns.read(record, arena) {
+            Line::Row(row) => row,
+            Line::Heading => return Ok(None),
+            Line::Headless => return Err("a row before the heading with the names of the columns"),
+            Line::Broken => return Err("neither a JSON object nor a row that fits the heading"),
+        };
+        let mut values = [None; SLOTS];
+        for (column, (_, slot)) in NAMES.iter().enumerate() {
+            let text = pick::text(row.get(column), arena);
+            let value = if *slot == TABLES { names(text, arena).map(Value::List) } else { Some(Value::Text(text)) };
+            if let Some(here) = values.get_mut(*slot).filter(|_| !text.is_empty()) {
+                *here = value;
+            }
+        }
+        Ok(Some(Picked::of(values.into_iter(), arena)))
+    }
+}
+
+/// `['shop.invoices','shop.lines']`; nothing where a name holds what is escaped there.
+fn names<'a>(list: &'a str, arena: &'a Bump) -> Option<&'a [&'a BStr]> {
+    let inner = list.strip_prefix("['")?.strip_suffix("']")?;
+    let names = bumpalo::collections::Vec::from_iter_in(inner.split("','").map(BStr::new), arena);
+    (!inner.contains('\\')).then(|| names.into_bump_slice() as &[&BStr])
 }
 
 impl Decoder for QueryLog {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
-        let (picked, end) = pick::pick_head(pick::text(record.bytes, arena), &self.places, SLOTS, arena);
-        if end.is_err() && !record.truncated {
-            return Decoded::Reject("not a JSON object");
-        }
+        let picked = if record.bytes.starts_with(b"{") {
+            let (picked, end) = pick::pick_head(pick::text(record.bytes, arena), &self.places, SLOTS, arena);
+            if end.is_err() && !record.truncated {
+                return Decoded::Reject("not a JSON object");
+            }
+            picked
+        } else {
+            match self.row(record.bytes, arena) {
+                Ok(Some(picked)) => picked,
+                Ok(None) => return Decoded::Skip("the heading"),
+                Err(reason) => return Decoded::Reject(reason),
+            }
+        };
         let Some(row) = row_type(&picked) else { return Decoded::Reject("not a row of query_log: no known type") };
         let Some(time) = picked.get(TIME).and_then(|value| fields::time(value, &mut self.stamps)) else {
             return Decoded::Reject("unreadable time stamp");
@@ -182,6 +250,14 @@ impl Decoder for QueryLog {
         event.truncated = record.truncated;
         event.suspect = record.suspect.or(picked.twice.then_some("a field stands twice in the object"));
         Decoded::Event(event)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.columns.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        self.columns.restore(state);
     }
 }
 
@@ -357,8 +433,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read() {
         for (row, want) in [
-            ("", "not a JSON object"),
-            ("[]", "not a JSON object"),
+            ("", "neither a JSON object nor a row that fits the heading"),
+            ("[]", "neither a JSON object nor a row that fits the heading"),
+            ("{", "not a JSON object"),
+            ("1,2", "a row before the heading with the names of the columns"),
             ("{}", "not a row of query_log: no known type"),
             (r#"{"type":2}"#, "unreadable time stamp"),
             (r#"{"type":2,"event_time":{}}"#, "unreadable time stamp"),

@@ -19,6 +19,8 @@ pub(super) struct Columns {
     /// The wanted column in each place of a row.
     heading: Vec<Option<u8>>,
     separator: u8,
+    /// Rows between tabs have backslashes instead of quotes.
+    escaped: bool,
 }
 
 /// What a record is.
@@ -62,7 +64,12 @@ impl Columns {
             }
         }
         let places = Arc::new(places);
-        Columns { names, places, title: Vec::new(), heading: Vec::new(), separator: b',' }
+        Columns { names, places, title: Vec::new(), heading: Vec::new(), separator: b',', escaped: false }
+    }
+
+    /// As [`Columns::new`], for what [`Table::escaped`](crate::framing::table::Table::escaped) frames.
+    pub(super) fn escaped(names: &'static [&'static [&'static str]], within: &[&str]) -> Self {
+        Columns { escaped: true, ..Columns::new(names, within) }
     }
 
     /// Whether the heading has this column.
@@ -85,6 +92,9 @@ impl Columns {
             }
             return if record.contains(&b',') || record.contains(&b';') { Line::Headless } else { Line::Broken };
         }
+        if self.escaped && self.separator == b'\t' {
+            return self.between_tabs(record, arena);
+        }
         let mut row = self.row(arena);
         let mut count = 0;
         for (place, value) in Values::new(record, self.separator).enumerate() {
@@ -97,6 +107,20 @@ impl Columns {
             }
         }
         // Fewer or more values than columns: a separator or a line end stands in a value without quotes.
+        if count == self.heading.len() { Line::Row(row) } else { Line::Broken }
+    }
+
+    fn between_tabs<'a>(&self, record: &'a [u8], arena: &'a Bump) -> Line<'a> {
+        let mut row = self.row(arena);
+        let mut count = 0;
+        for (place, value) in record.split(|b| *b == b'\t').enumerate() {
+            count += 1;
+            if let Some(slot) = self.heading.get(place).copied().flatten()
+                && let Some(here) = row.values.get_mut(usize::from(slot))
+            {
+                *here = if value == b"NULL" { b"" } else { unescaped(value, arena) };
+            }
+        }
         if count == self.heading.len() { Line::Row(row) } else { Line::Broken }
     }
 
@@ -156,6 +180,35 @@ impl Columns {
             (self.title, self.heading, self.separator) = (title, heading, separator);
         }
     }
+}
+
+/// A value between tabs; `\N` is none.
+fn unescaped<'a>(value: &'a [u8], arena: &'a Bump) -> &'a [u8] {
+    if value == b"\\N" || memchr::memchr(b'\\', value).is_none() {
+        return if value == b"\\N" { b"" } else { value };
+    }
+    let mut out = BumpVec::with_capacity_in(value.len(), arena);
+    let mut rest = value;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let byte = match (first, after) {
+            (b'\\', [code, after @ ..]) => {
+                rest = after;
+                match code {
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'r' => b'\r',
+                    b'b' => 8,
+                    b'f' => 12,
+                    b'0' => 0,
+                    other => *other,
+                }
+            }
+            _ => *first,
+        };
+        out.push(byte);
+    }
+    out.into_bump_slice()
 }
 
 /// One value of a CSV row as it stands there.
@@ -270,6 +323,16 @@ mod tests {
         let mut next = Columns::new(NAMES, &[]);
         next.restore(&columns.save());
         assert_eq!(read(&mut next, "0;1;u;s"), "1|u|s");
+    }
+
+    #[test]
+    fn rows_between_tabs() {
+        let mut columns = Columns::escaped(NAMES, &[]);
+        assert_eq!(read(&mut columns, "event_time\tlogin\tstatement\tx"), "heading");
+        assert_eq!(read(&mut columns, "1\t\"u\tselect\\t\\'a\\\\\\n\"\t"), "1|\"u|select\t'a\\\n\"");
+        assert_eq!(read(&mut columns, "1\tNULL\t\\N\t"), "1||");
+        assert_eq!(read(&mut columns, "1\tu\ts"), "broken");
+        assert_eq!(read(&mut columns, "event_time\tlogin\tstatement\tx"), "heading");
     }
 
     #[test]

@@ -1,18 +1,23 @@
-//! Rows of a table that somebody exported: JSON objects, or CSV with a heading. Which of the two, the first byte tells.
+//! Rows of a table that somebody exported: JSON objects, or CSV with a heading. Which of the two, the first byte tells. From databases that
+//! write them, rows between tabs, in which a backslash escapes line ends: what is quoted in CSV is plain text there.
 
 use super::csv::Csv;
 use super::json::Objects;
-use super::{Framed, Framer, More};
+use super::lines::Lines;
+use super::{Framed, Framer, HEAD, More};
 
 /// Frames exported rows.
 pub struct Table {
     wrappers: &'static [&'static str],
+    /// A heading between tabs is that of escaped rows.
+    escaped: bool,
     of: Option<Of>,
 }
 
 enum Of {
     Json(Objects),
     Csv(Csv),
+    Lines(Lines),
 }
 
 impl Of {
@@ -29,7 +34,12 @@ impl Of {
 impl Table {
     /// `wrappers`: keys of an object under which an array holds the rows.
     pub fn new(wrappers: &'static [&'static str]) -> Self {
-        Table { wrappers, of: None }
+        Table { wrappers, escaped: false, of: None }
+    }
+
+    /// As [`Table::new`], where rows between tabs are escaped: `TabSeparatedWithNames` of ClickHouse, `mysql --batch`.
+    pub fn escaped(wrappers: &'static [&'static str]) -> Self {
+        Table { escaped: true, ..Table::new(wrappers) }
     }
 }
 
@@ -44,6 +54,11 @@ impl Framer for Table {
                     None if buf.is_empty() => return Framed::Incomplete,
                     None => return Framed::Skip { consumed: blank, reason: "blank line" },
                     Some(b'{' | b'[') => none.insert(Of::json(wrappers)),
+                    Some(_) if self.escaped => match buf.iter().skip(blank).find(|b| matches!(b, b'\n' | b'\t' | b',')) {
+                        Some(b'\t') => none.insert(Of::Lines(Lines::new())),
+                        None if more == More::Flowing && buf.len() < HEAD => return Framed::Incomplete,
+                        _ => none.insert(Of::csv()),
+                    },
                     Some(_) => none.insert(Of::csv()),
                 }
             }
@@ -51,6 +66,7 @@ impl Framer for Table {
         match of {
             Of::Json(json) => json.next(buf, more),
             Of::Csv(csv) => csv.next(buf, more),
+            Of::Lines(lines) => lines.next(buf, more),
         }
     }
 
@@ -59,6 +75,7 @@ impl Framer for Table {
             None => return Vec::new(),
             Some(Of::Json(json)) => (b'j', json.save()),
             Some(Of::Csv(csv)) => (b'c', csv.save()),
+            Some(Of::Lines(lines)) => (b'l', lines.save()),
         };
         let mut state = vec![kind];
         state.extend(inner);
@@ -77,6 +94,11 @@ impl Framer for Table {
                 let mut csv = Csv::new(|_| true);
                 csv.restore(inner);
                 self.of = Some(Of::Csv(csv));
+            }
+            b'l' => {
+                let mut lines = Lines::new();
+                lines.restore(inner);
+                self.of = Some(Of::Lines(lines));
             }
             _ => {}
         }
@@ -100,6 +122,15 @@ mod tests {
                 let text: Vec<&str> = records.iter().map(|r| std::str::from_utf8(r).unwrap()).collect();
                 assert_eq!(text, want, "pieces of {size}");
             }
+        }
+    }
+
+    #[test]
+    fn rows_between_tabs() {
+        for size in 1..9 {
+            let records = in_pieces(&mut Table::escaped(&[]), b"a\tb\n\"x\ty\n1\t\"\n", size);
+            assert_eq!(records, ["a\tb", "\"x\ty", "1\t\""].map(|row| row.as_bytes().to_vec()), "pieces of {size}");
+            assert_eq!(in_pieces(&mut Table::escaped(&[]), b"a,b\t\n\"x\ny\"\n", size).len(), 2);
         }
     }
 

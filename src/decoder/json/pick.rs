@@ -70,6 +70,11 @@ pub struct Picked<'a> {
 }
 
 impl<'a> Picked<'a> {
+    /// Values that came from elsewhere, one for each slot.
+    pub fn of(values: impl ExactSizeIterator<Item = Option<Value<'a>>>, arena: &'a Bump) -> Self {
+        Picked { values: arena.alloc_slice_fill_iter(values.map(|value| value.map(|value| (0, value)))), twice: false }
+    }
+
     pub fn get(&self, slot: usize) -> Option<Value<'a>> {
         self.values.get(slot).copied().flatten().map(|(_, value)| value)
     }
