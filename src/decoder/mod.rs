@@ -133,6 +133,7 @@ pub mod postgres;
 pub mod redis;
 pub mod render;
 pub mod saphana;
+pub mod scylla;
 pub mod secret_server;
 pub mod snowflake;
 mod table;
@@ -154,6 +155,7 @@ pub static FORMATS: &[Format] = &[
     mariadb_audit::FORMAT,
     mysql::general::FORMAT,
     mysql::slow::FORMAT,
+    mysql::rows::FORMAT,
     mysql::error::FORMAT,
     mongodb::logv2::FORMAT,
     mongodb::audit::FORMAT,
@@ -171,6 +173,7 @@ pub static FORMATS: &[Format] = &[
     oracle::xml::FORMAT,
     oracle::unified::FORMAT,
     saphana::FORMAT,
+    scylla::FORMAT,
     elasticsearch::FORMAT,
     opensearch::FORMAT,
     clickhouse::FORMAT,

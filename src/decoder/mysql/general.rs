@@ -510,7 +510,7 @@ fn second(argument: &[u8], id: u64) -> Option<&[u8]> {
 }
 
 /// The database that `USE` names.
-fn used(statement: &[u8]) -> Option<&[u8]> {
+pub(super) fn used(statement: &[u8]) -> Option<&[u8]> {
     let (verb, name) = statement.trim_ascii().part(" ")?;
     if !verb.eq_ignore_ascii_case(b"use") {
         return None;

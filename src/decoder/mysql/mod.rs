@@ -1,4 +1,4 @@
-//! The plain-text logs of MySQL, Percona Server and MariaDB: general, slow, error.
+//! The plain-text logs of MySQL, Percona Server and MariaDB: general, slow, error; the first two also as tables.
 
 use bstr::BStr;
 
@@ -10,6 +10,7 @@ pub mod error;
 pub mod general;
 pub mod lex;
 pub mod refusal;
+pub mod rows;
 pub mod slow;
 pub mod stamp;
 

@@ -66,6 +66,11 @@ const COMMANDS: &[(&[u8], Act)] = &[
     (b"Unimpl get tid", Act::Idle),
 ];
 
+/// The command of this name.
+pub fn act(command: &[u8]) -> Option<Act> {
+    COMMANDS.iter().find(|(name, _)| *name == command).map(|(_, act)| *act)
+}
+
 /// A head and what follows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
