@@ -20,13 +20,14 @@ fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
     }
     let machine = case.baseline.kind().schedule != Schedule::People && !known.iter().any(|e| by_hand(e.key));
     // A program that begins to give its name is no other program.
-    if !known.iter().any(|e| e.known(day)) && !(machine && by_hand(client)) {
+    let in_a_hand = machine && by_hand(client);
+    if !in_a_hand && !known.iter().any(|e| e.known(day)) {
         return 0;
     }
     // Who says so may lie, and could as well give the name of the program that is known here.
     if deploys(client) {
         2
-    } else if case.fleet.users(Thing::Client, client.0) >= 3 && !(machine && by_hand(client)) {
+    } else if case.fleet.users(Thing::Client, client.0) >= 3 && !in_a_hand {
         3
     } else {
         4
@@ -37,9 +38,7 @@ fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
 /// (`at_home`) since yesterday.
 pub(super) fn of_people(baseline: &Baseline, day: u16, at_home: bool) -> bool {
     let person = at_home && baseline.kind().schedule == Schedule::People;
-    let old = |first: u16| {
-        person || first <= day_of(baseline.first_seen).saturating_add(1) || day >= first.saturating_add(QUARANTINE_DAYS)
-    };
+    let old = |first: u16| person || first <= day_of(baseline.first_seen).saturating_add(1) || day >= first.saturating_add(QUARANTINE_DAYS);
     baseline.clients.iter().any(|e| by_hand(e.key) && e.known(day) && e.reported().is_none() && (e.accepted() || old(e.first_day)))
 }
 

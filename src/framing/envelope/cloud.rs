@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::rfc3339::rfc3339;
-use super::text::{Few, Fields, Loose, keep, read, utf8};
+use super::text::{Few, Fields, Loose, keep, member, read, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::event::Time;
 use crate::framing::json::Objects;
@@ -125,7 +125,9 @@ impl Envelope for Google {
         if let Some(object) = entry.proto.or(entry.json.filter(|object| object.get().len() > 2)) {
             let payload = object.get().as_bytes();
             let carried = match entry.proto.is_some() && is_call(payload) {
-                true => Carried { payload: text.trim_ascii().as_bytes(), lane: super::lane(&[entry.log.as_bytes()]), part: Part::Record, note },
+                true => {
+                    Carried { payload: text.trim_ascii().as_bytes(), lane: super::lane(&[entry.log.as_bytes()]), part: Part::Record, note }
+                }
                 false => Carried { payload, lane, part: Part::Record, note },
             };
             return Opened::Carried(carried);
