@@ -81,9 +81,9 @@ impl<'a> Audit<'a> {
             _ => return None,
         };
         let rest = rest.strip_suffix(b"\"")?;
-        // Of a login all that is left may be the client's name for himself; else that was verified.
-        let (query, client, table, user) = match field(rest, b"query=\"")? {
-            (b"", rest) => {
+        // Of a login all that is left may be the client's name for himself; else that was verified, and the statement is the client's.
+        let (query, client, table, user) = match (category, field(rest, b"query=\"")?) {
+            (b"AUTH", (b"", rest)) => {
                 let (client, rest) = field(rest, b"client_ip=\"")?;
                 let (table, rest) = field(rest, b"table=\"")?;
                 (&b""[..], client, table, rest.strip_prefix(b"username=\"")?)
@@ -186,7 +186,8 @@ mod tests {
     fn fields_behind_the_statement() {
         let head = r#"node="10.0.0.5:0", category="QUERY", cl="ONE", error="false", keyspace="shop", "#;
         let forged = r#"SELECT 1 /* ", client_ip="6.6.6.6", table="x", username="root */"#;
-        for query in ["SELECT 1", r#"SELECT \"A\" FROM t"#, forged] {
+        let at_once = r#"", client_ip="6.6.6.6", table="x", username="root"#;
+        for query in ["SELECT 1", r#"SELECT \"A\" FROM t"#, forged, at_once, ""] {
             let line = format!(r#"{head}query="{query}", client_ip="10.1.0.7:0", table="t", username="billing""#);
             assert_eq!(read(&line), Some([query, "10.1.0.7:0", "t", "billing"].map(str::to_owned)));
             assert_eq!(read(&line.replace("\", ", "\" ")).map(|parts| parts[3].clone()), Some("billing".to_owned()));

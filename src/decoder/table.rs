@@ -184,8 +184,11 @@ impl Columns {
 
 /// A value between tabs; `\N` is none.
 fn unescaped<'a>(value: &'a [u8], arena: &'a Bump) -> &'a [u8] {
-    if value == b"\\N" || memchr::memchr(b'\\', value).is_none() {
-        return if value == b"\\N" { b"" } else { value };
+    if value == b"\\N" {
+        return b"";
+    }
+    if memchr::memchr(b'\\', value).is_none() {
+        return value;
     }
     let mut out = BumpVec::with_capacity_in(value.len(), arena);
     let mut rest = value;

@@ -121,7 +121,7 @@ impl Rows {
     /// The database of a session that now has, or had, this one.
     fn database<'a>(&mut self, thread: &[u8], new: Option<&'a [u8]>, arena: &'a Bump) -> Option<&'a BStr> {
         if let Some(new) = new {
-            if self.databases.len() >= SESSIONS {
+            if self.databases.len() >= SESSIONS && !self.databases.contains_key(thread) {
                 self.databases.pop_first();
             }
             self.databases.insert(thread.to_vec(), new.to_vec());
