@@ -33,7 +33,7 @@ impl Choice {
 
 /// The envelopes that the sample consists of, if it does and a known format is inside.
 pub(in super::super) fn choose(sample: &[u8], wanted: Option<&'static Format>, options: &Options) -> Option<Choice> {
-    let found = look(sample, true, wanted, options, 0, None);
+    let found = look(sample, &[], wanted, options);
     let Some(told) = options.envelope.and_then(envelope::by_name) else { return found };
     // Nobody chooses it by sending something else first.
     found.filter(|found| found.kinds.first().is_some_and(|kind| kind.name == told.name)).or_else(|| {
@@ -47,29 +47,23 @@ pub(super) fn inside(options: &Options) -> Options {
     Options { mapping: options.mapping.clone().filter(|mapping| mapping.envelope.is_none()), ..options.clone() }
 }
 
-/// `above`: the envelope that the sample came in.
-fn look(
-    sample: &[u8],
-    outer: bool,
-    wanted: Option<&'static Format>,
-    options: &Options,
-    depth: usize,
-    above: Option<&'static Kind>,
-) -> Option<Choice> {
+/// `above`: the envelopes that the sample came in, the outermost first.
+fn look(sample: &[u8], above: &[&'static Kind], wanted: Option<&'static Format>, options: &Options) -> Option<Choice> {
     // What this one carries as it is needs no second opening.
-    let again = |kind: &Kind| above.is_some_and(|above| above.name == GOOGLE.name) && kind.name == GOOGLE.name;
+    let again = |kind: &Kind| kind.name == GOOGLE.name && above.last().is_some_and(|above| above.name == GOOGLE.name);
     let mut best: Option<Choice> = None;
     let inner_options = inside(options);
     // Containers that share a file do so in no other envelope: there it would be the text of a client of one of them.
-    let may_be = |kind: &&Kind| depth < DEPTH && (depth == 0 || !envelope::named::ALL.contains(&kind.name)) && !again(kind);
+    let may_be = |kind: &&Kind| above.len() < DEPTH && (above.is_empty() || !envelope::named::ALL.contains(&kind.name)) && !again(kind);
     for kind in ENVELOPES.iter().filter(may_be) {
-        let Some((share, samples)) = open_sample(kind, sample, outer, options) else { continue };
+        let Some((share, samples)) = open_sample(kind, sample, above.is_empty(), options) else { continue };
         // Of several logs inside, the surest tells.
         let mut found =
             Choice { kinds: vec![kind], certainty: 15, because: format!("{} with no log inside that is known", kind.about), samples };
         let mut inner: Option<Choice> = None;
+        let within = [above, &[kind]].concat();
         for text in found.samples.values() {
-            if let Some(deeper) = look(text, false, wanted, options, depth + 1, Some(kind)).filter(|deeper| deeper.certainty >= SURE)
+            if let Some(deeper) = look(text, &within, wanted, options).filter(|deeper| deeper.certainty >= SURE)
                 && inner.as_ref().is_none_or(|best| deeper.certainty > best.certainty)
             {
                 inner = Some(deeper);
