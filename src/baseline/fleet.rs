@@ -496,6 +496,25 @@ mod tests {
     }
 
     #[test]
+    fn the_learning_period_tells_at_once_of_a_heavy_tail() {
+        // 200 tokens for twelve days, of whose days one in a hundred scores 4: ten times the budget.
+        let learned = |strange: f32, budget: f64| {
+            let mut fleet = Fleet::default();
+            for day in 1..14 {
+                fleet.reach(day, budget);
+                for n in 0..200u32 {
+                    let score = if n < 2 { strange } else { -3.0 };
+                    fleet.close(OLD, &Most { score: Some(score), ..Most::default() }, Progress::Learning);
+                }
+            }
+            fleet.threshold(budget)
+        };
+        assert!(learned(4.0, 1.0) > shipped(1.0) + 0.5, "{}", learned(4.0, 1.0));
+        // That nothing strange happened is no reason yet to be bold.
+        assert!(learned(-3.0, 1.0) > -1.0, "{}", learned(-3.0, 1.0));
+    }
+
+    #[test]
     fn hazards_are_those_of_the_fleet_in_the_end() {
         let mut fleet = Fleet::default();
         let before = fleet.hazard(0, OLD)[0];

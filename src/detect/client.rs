@@ -19,8 +19,8 @@ fn level(case: &Case<'_>, _: &mut Unit) -> u8 {
         return 0;
     }
     let machine = case.baseline.kind().schedule != Schedule::People && !known.iter().any(|e| by_hand(e.key));
-    // A program that begins to give its name is no other program.
     let in_a_hand = machine && by_hand(client);
+    // A program that begins to give its name is no other program.
     if !in_a_hand && !known.iter().any(|e| e.known(day)) {
         return 0;
     }

@@ -111,6 +111,20 @@ fn what_adds_up() {
 }
 
 #[test]
+fn a_program_that_begins_to_give_its_name() {
+    let level = |client: &str, named: usize| {
+        let mut engine = Engine::new(Arc::new(Settings::new(7 * Time::DAY, Time::DAY, 1.0, Arc::from([]))));
+        let history = (TODAY - 15..TODAY).map(|day| Observation { client: None, ..ordinary(day) });
+        engine.step(&history.collect::<Vec<_>>(), &mut Vec::new());
+        let today = vec![Observation { client: word(client), ..ordinary(TODAY) }; named];
+        engine.step(&today, &mut Vec::new());
+        engine.get(TokenId::of(b"billing")).unwrap().units.most().levels[F::Client as usize]
+    };
+    assert_eq!([level("billing", 1), level("billing", 5)], [0, 0], "it was there before, without a name");
+    assert_eq!([level("psql", 1), level("psql", 5)], [4, 4], "it is a tool of people");
+}
+
+#[test]
 fn two_places_at_once() {
     // Its own network and another, both used within a minute: how far it goes depends on how long it has had the other.
     let level = |days: i64| {
@@ -127,6 +141,14 @@ fn two_places_at_once() {
     assert_eq!(level(0), 4, "it is new");
     assert_eq!(level(5), 4, "it was learned last week");
     assert_eq!(level(20), 0, "it works in both places");
+    // A session that was left open where it worked before, and ends.
+    let end = |of: &[Kind; 2]| {
+        let at = |kind, address| Observation { kind, network: network(address), ..ordinary(TODAY) };
+        let events = [at(of[0], "10.1.0.5"), at(of[1], "198.51.100.7")];
+        levels(&events).into_iter().any(|(feature, _)| feature == F::Concurrent)
+    };
+    assert!(end(&[Kind::Query, Kind::Query]));
+    assert!(!end(&[Kind::Logout, Kind::Query]) && !end(&[Kind::Query, Kind::Logout]), "a disconnect is no use");
 }
 
 /// What the detectors say of a token that a stranger uses so often on each day from [`TODAY`] on. `dismissed`: the first alert is, on its day.
