@@ -28,7 +28,9 @@ use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Dialect, Event, Kind, Operation, Outcome, Principal, Provenance, Time};
 use crate::framing::seek::near;
 
+mod disconnects;
 pub mod guard;
+mod refused;
 pub mod row;
 
 use row::{Op, Row, Start};

@@ -43,7 +43,7 @@ pub fn printed<'a>(text: &[u8], width: usize, arena: &'a Bump) -> Option<&'a [u8
 fn lines<'a>(text: &[u8], width: usize, tab: &[u8], arena: &'a Bump) -> &'a [u8] {
     let mut plain = bumpalo::collections::Vec::with_capacity_in(text.len(), arena);
     for (number, line) in text.split(|b| *b == b'\n').enumerate() {
-        let blanks = if number == 0 { 0 } else { line.iter().take(width).take_while(|b| **b == b' ').count() };
+        let blanks = if number == 0 { 0 } else { blanks(line, width) };
         if number > 0 {
             plain.push(b'\n');
         }
@@ -57,6 +57,16 @@ fn lines<'a>(text: &[u8], width: usize, tab: &[u8], arena: &'a Bump) -> &'a [u8]
         }
     }
     plain.into_bump_slice()
+}
+
+/// How many blanks the line begins with, `width` at the most.
+fn blanks(line: &[u8], width: usize) -> usize {
+    const BLANKS: &[u8] = &[b' '; 128];
+    match (line.get(..width), BLANKS.get(..width)) {
+        // Nearly every line has them all.
+        (Some(begin), Some(blanks)) if begin == blanks => width,
+        _ => line.iter().take(width).take_while(|b| **b == b' ').count(),
+    }
 }
 
 #[cfg(test)]

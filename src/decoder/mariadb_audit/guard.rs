@@ -13,17 +13,20 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::row::{self, Op, Row, Start};
+use super::disconnects::Disconnects;
+use super::refused::Refused;
+use super::row::{Op, Row, Start};
 use crate::framing::{Frame, Framed, Framer, HEAD, MAX_RECORD, More};
 use crate::token::WordId;
 
 /// Bytes that one connection row can span: the server's own buffer is 1024.
-const WINDOW: usize = 1_200;
+pub(super) const WINDOW: usize = 1_200;
 /// How far behind a FAILED_CONNECT row its DISCONNECT row is looked for; rows of other connections may stand between.
-const AFTER: usize = 8 << 10;
+pub(super) const AFTER: usize = 8 << 10;
 /// Refused logins whose second row is awaited.
 const TWINS: usize = 64;
 /// Connections remembered. A server allows far fewer at a time.
@@ -38,16 +41,20 @@ pub const NEAR: &str = "may be written by the refused login that follows";
 
 const MARK: &[u8] = b",FAILED_CONNECT,";
 
+static FIRST: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARK));
+
 /// Where [`MARK`] stands first.
-fn mark(text: &[u8]) -> Option<usize> {
-    static FINDER: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new(MARK));
-    FINDER.find(text)
+pub(super) fn mark(text: &[u8]) -> Option<usize> {
+    FIRST.find(text)
 }
 
 /// A user name with line ends that the server will write once more, with its DISCONNECT.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Twin {
+    /// The longest that the name may be.
     text: Vec<u8>,
+    /// Its possible lengths, the longest first; all end where `text` does.
+    lens: SmallVec<[u16; 8]>,
     /// What follows the name in the second row: `,HOST,CONNECTION,0,DISCONNECT,`.
     tail: Vec<u8>,
 }
@@ -56,23 +63,6 @@ struct Twin {
 struct Seen {
     who: WordId,
     query: u64,
-}
-
-/// A FAILED_CONNECT row in the buffer. It is many times in reach, so what was found of it is kept.
-#[derive(Debug)]
-struct Refused {
-    /// Start and end of its line.
-    line: usize,
-    end: usize,
-    /// Its line end has not come yet.
-    torn: bool,
-    /// Where the user name ends.
-    name_end: usize,
-    /// What follows the name in the second row: `,HOST,CONNECTION,0,DISCONNECT,`.
-    tail: Vec<u8>,
-    seconds: Option<Seconds>,
-    /// How many twins had gone when all of its own were among the awaited ones.
-    asked: Option<u64>,
 }
 
 /// See the module's text.
@@ -97,30 +87,19 @@ pub struct Guard {
     /// How many twins have gone.
     #[serde(skip)]
     lost: u64,
-}
-
-/// The rows behind a refused login that end as its second row would.
-#[derive(Debug)]
-struct Seconds {
-    /// Bytes behind the refused login that were searched for them.
-    searched: usize,
-    /// Where the name of the last of them ends, counted from the line behind the refused login.
-    last: Option<usize>,
-    /// By their starts, the first last.
-    proofs: Vec<Proof>,
-}
-
-/// The same name stands behind two heads: one before the refused login's end, one before that of a second row.
-#[derive(Debug, Clone, Copy)]
-struct Proof {
-    /// Bytes from where the first row begins to where its name ends.
-    first: usize,
-    /// Where the second row begins and where its name ends, counted from the line behind the refused login.
-    second: (usize, usize),
+    /// Nothing more is known of the first row before the buffer has so many bytes or another DISCONNECT row.
+    #[serde(skip)]
+    enough: Option<usize>,
+    #[serde(skip)]
+    disconnects: Disconnects,
 }
 
 impl Framer for Guard {
     fn next(&mut self, buf: &[u8], more: More) -> Framed {
+        if more == More::Flowing && self.enough.is_some_and(|enough| buf.len() < enough) && !self.disconnects.look(buf) {
+            return Framed::Incomplete;
+        }
+        self.enough = None;
         let framed = self.look(buf, more);
         let consumed = match &framed {
             Framed::Record(frame) => {
@@ -135,6 +114,7 @@ impl Framer for Guard {
             Framed::Skip { consumed, .. } => *consumed,
             Framed::Incomplete => 0,
         };
+        self.disconnects.take(consumed);
         self.clear = self.clear.saturating_sub(consumed);
         self.looked = self.looked.saturating_sub(consumed);
         while self.refused.front().is_some_and(|one| one.line < consumed) {
@@ -224,6 +204,7 @@ impl Guard {
         if more == More::Flowing && buf.len() < area || !self.find_refused(buf, area, more) {
             return Framed::Incomplete;
         }
+        self.disconnects.look(buf);
         let mut refused = std::mem::take(&mut self.refused);
         let framed = self.judge(buf, end, more, &mut refused);
         self.refused = refused;
@@ -258,22 +239,28 @@ impl Guard {
         let mut proved: SmallVec<[(usize, usize); 16]> = SmallVec::new();
         let mut open: SmallVec<[&mut Refused; 8]> = SmallVec::new();
         let mut whole: Option<&Refused> = None;
+        for one in refused.iter_mut() {
+            let undecided = one.settle(self.start, buf, &self.disconnects);
+            if undecided.is_some() && more == More::Flowing {
+                self.enough = undecided;
+                return Framed::Incomplete;
+            }
+        }
         for one in refused {
-            match self.first_half(buf, one, more) {
-                Search::Found { start, second } => {
+            match one.proof() {
+                Some((start, second)) => {
                     proved.extend([(start, one.end), second]);
                     if start == 0 && whole.is_none_or(|w| w.end < one.end) {
                         whole = Some(one);
                     }
                 }
-                Search::Missing => open.push(one),
-                Search::Unfinished => return Framed::Incomplete,
+                None => open.push(one),
             }
         }
         if let Some(one) = whole {
             let several = one.line > 0;
             if several {
-                self.await_second(buf, 0, one);
+                self.await_second(buf, std::iter::once(0), one);
             }
             return record(buf, one.end, several.then_some(NAME));
         }
@@ -289,9 +276,7 @@ impl Guard {
             if one.asked == Some(lost) {
                 continue;
             }
-            for start in line_starts(buf, one.line).filter(|start| *start < one.line) {
-                self.await_second(buf, start, one);
-            }
+            self.await_second(buf, line_starts(buf, one.line).filter(|start| *start < one.line), one);
             one.asked = Some(lost);
         }
         let Some(nearest) = open.first() else { return self.join(buf, end, more, None) };
@@ -340,68 +325,27 @@ impl Guard {
         }
     }
 
-    /// Remembers that the name from the head at `start` up to the end of `one` will be written once more.
-    fn await_second(&mut self, buf: &[u8], start: usize, one: &Refused) {
-        let Some(head) = buf.get(start..).and_then(|text| self.start.head(text)) else { return };
-        let Some(text) = buf.get(start + head..one.name_end) else { return };
-        if self.twins.iter().any(|t| t.text == text && t.tail == one.tail) {
+    /// Remembers that the name of `one`, which begins behind the head at one of `starts`, will be written once more.
+    fn await_second(&mut self, buf: &[u8], starts: impl Iterator<Item = usize>, one: &Refused) {
+        let len = |start: usize| u16::try_from(one.name_end.checked_sub(start + self.start.head(buf.get(start..)?)?)?).ok();
+        let mut lens: SmallVec<[u16; 8]> = starts.filter_map(len).collect();
+        lens.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(text) = lens.first().and_then(|len| buf.get(one.name_end - usize::from(*len)..one.name_end)) else { return };
+        let same = |twin: &&mut Twin| twin.tail == one.tail && (twin.text.ends_with(text) || text.ends_with(&twin.text));
+        if let Some(twin) = self.twins.iter_mut().find(same) {
+            if twin.text.len() < text.len() {
+                twin.text = text.to_vec();
+            }
+            twin.lens.extend(lens);
+            twin.lens.sort_unstable_by(|a, b| b.cmp(a));
+            twin.lens.dedup();
             return;
         }
         if self.twins.len() >= TWINS {
             self.twins.pop_front();
             self.lost += 1;
         }
-        self.twins.push_back(Twin { text: text.to_vec(), tail: one.tail.clone() });
-    }
-
-    /// Looks behind a FAILED_CONNECT row for its DISCONNECT row and compares backwards what stands before both.
-    fn first_half(&self, buf: &[u8], one: &mut Refused, more: More) -> Search {
-        let after = (one.end + 1).min(buf.len());
-        let area = buf.get(after..(after + AFTER).min(buf.len())).unwrap_or_default();
-        let mut seconds = match one.seconds.take().filter(|seconds| seconds.searched == area.len()) {
-            Some(seconds) => seconds,
-            None => self.seconds_of(buf, one, area),
-        };
-        // The client can put a false second row into its name; the true one then ends at most one name later.
-        let wanted = seconds.last.map_or(AFTER, |last| last + WINDOW);
-        // What begins before the buffer is no question any more.
-        while seconds.proofs.pop_if(|proof| proof.first > one.name_end).is_some() {}
-        let first = seconds.proofs.last().map(|proof| (one.name_end - proof.first, proof.second));
-        one.seconds = Some(seconds);
-        match first {
-            _ if more == More::Flowing && area.len() < wanted.min(AFTER) => Search::Unfinished,
-            Some((start, (line, name_end))) => Search::Found { start, second: (after + line, after + name_end) },
-            None => Search::Missing,
-        }
-    }
-
-    /// What stands behind a FAILED_CONNECT row and ends as its DISCONNECT row would, with the heads before both behind which the same name stands.
-    fn seconds_of(&self, buf: &[u8], one: &Refused, area: &[u8]) -> Seconds {
-        let before = buf.get(..one.name_end).unwrap_or_default();
-        // Where a row before it begins that the name may reach, and the length of the name if it begins there.
-        let reach = line_start(before, before.len().saturating_sub(WINDOW));
-        let name = |line: usize| Some((line, before.len().checked_sub(line + self.start.head(buf.get(line..)?)?)?));
-        let mut unproved: Option<SmallVec<[(usize, usize); 32]>> = None;
-        let mut found = Seconds { searched: area.len(), last: None, proofs: Vec::new() };
-        for at in memchr::memmem::find_iter(area, &one.tail) {
-            found.last = Some(at);
-            let unproved =
-                unproved.get_or_insert_with(|| line_starts(buf, one.line).skip_while(|line| *line < reach).filter_map(name).collect());
-            let common = common_end(before, area.get(..at).unwrap_or_default());
-            unproved.retain(|(first, len)| {
-                if *len > common {
-                    return true;
-                }
-                let line = line_start(area, at - *len);
-                if self.start.head(area.get(line..at).unwrap_or_default()) != Some(at - *len - line) {
-                    return true;
-                }
-                found.proofs.push(Proof { first: before.len() - *first, second: (line, at) });
-                false
-            });
-        }
-        found.proofs.sort_by_key(|proof| proof.first);
-        found
+        self.twins.push_back(Twin { text: text.to_vec(), lens, tail: one.tail.clone() });
     }
 
     /// Whether the buffer starts with the second row of a refused login whose first row was taken.
@@ -412,9 +356,9 @@ impl Guard {
         let Some(rest) = self.start.head(buf).and_then(|head| buf.get(head..)) else { return Half::No };
         let mut part = false;
         let mut found = None;
-        for twin in &self.twins {
-            let shown = rest.len().min(twin.text.len());
-            if rest.get(..shown) != twin.text.get(..shown) {
+        for (twin, text) in self.twins.iter().flat_map(|twin| twin.texts().map(move |text| (twin, text))) {
+            let shown = rest.len().min(text.len());
+            if rest.get(..shown) != text.get(..shown) {
                 continue;
             }
             let after = rest.get(shown..).unwrap_or_default();
@@ -440,15 +384,13 @@ impl Guard {
     }
 
     /// Where second rows stand whose first rows were taken, of those that begin within reach.
-    fn awaited(&self, buf: &[u8]) -> Vec<(usize, usize)> {
-        let mut found = Vec::new();
-        for twin in &self.twins {
-            let reach = buf.get(..buf.len().min(WINDOW + twin.text.len())).unwrap_or_default();
-            for at in memchr::memmem::find_iter(reach, &twin.text) {
-                let stop = at + twin.text.len();
-                if buf.get(stop..).is_some_and(|after| after.starts_with(&twin.tail)) {
-                    found.push((line_start(buf, at), stop));
-                }
+    fn awaited(&self, buf: &[u8]) -> SmallVec<[(usize, usize); 8]> {
+        let mut found = SmallVec::new();
+        for row in self.disconnects.behind(0).map_while(|end| buf.get(..end.min(3 * WINDOW)).filter(|row| row.len() == end)) {
+            for twin in &self.twins {
+                let Some(before) = row.strip_suffix(&*twin.tail) else { continue };
+                let begins = twin.texts().filter(|text| before.ends_with(text)).map(|text| before.len() - text.len());
+                found.extend(begins.filter(|begin| *begin < WINDOW).map(|begin| (line_start(buf, begin), before.len())));
             }
         }
         found
@@ -479,15 +421,10 @@ impl Guard {
     }
 }
 
-impl Refused {
-    /// The row around the mark at `found`, if it is one.
-    fn read(buf: &[u8], found: usize, line_end: Option<usize>) -> Option<Self> {
-        let (line, end) = (line_start(buf, found), line_end.unwrap_or(buf.len()));
-        let right = row::tail(buf.get(line..end)?).filter(|tail| tail.op == Op::FailedConnect)?;
-        let name_end = line + right.start;
-        let mut tail = buf.get(name_end..).and_then(|text| text.get(..mark(text)?)).unwrap_or_default().to_vec();
-        tail.extend_from_slice(b",DISCONNECT,");
-        Some(Refused { line, end, torn: line_end.is_none(), name_end, tail, seconds: None, asked: None })
+impl Twin {
+    /// What the name may be, the longest first.
+    fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.lens.iter().map(|len| self.text.get(self.text.len() - usize::from(*len)..).unwrap_or_default())
     }
 }
 
@@ -497,17 +434,6 @@ enum Half {
     /// Perhaps, if more follows.
     Part,
     No,
-}
-
-enum Search {
-    /// Where the row of the refused login begins, and where its second row begins and its name there ends.
-    Found {
-        start: usize,
-        second: (usize, usize),
-    },
-    Missing,
-    /// More bytes will tell.
-    Unfinished,
 }
 
 fn record(buf: &[u8], end: usize, suspect: Option<&'static str>) -> Framed {
@@ -520,7 +446,7 @@ fn record(buf: &[u8], end: usize, suspect: Option<&'static str>) -> Framed {
 }
 
 /// Start of the line that holds the byte at `at`.
-fn line_start(buf: &[u8], at: usize) -> usize {
+pub(super) fn line_start(buf: &[u8], at: usize) -> usize {
     buf.get(..at).and_then(|before| memchr::memrchr(b'\n', before)).map_or(0, |newline| newline + 1)
 }
 
@@ -532,17 +458,6 @@ fn line_starts(buf: &[u8], last: usize) -> impl Iterator<Item = usize> + '_ {
 /// User and host of a row; neither holds a NUL.
 fn who(row: &Row<'_>) -> WordId {
     WordId::of(&[row.user, b"\0", row.host].concat())
-}
-
-/// Bytes at the ends of two texts that are the same, as far as a name can reach.
-fn common_end(a: &[u8], b: &[u8]) -> usize {
-    /// Bytes compared at once.
-    const STEP: usize = 16;
-    let len = a.len().min(b.len()).min(WINDOW);
-    let (a, b) = (a.get(a.len() - len..).unwrap_or_default(), b.get(b.len() - len..).unwrap_or_default());
-    let same = a.rchunks_exact(STEP).zip(b.rchunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
-    let rest = |text: &'_ [u8]| text.len() - same;
-    same + a.iter().take(rest(a)).rev().zip(b.iter().take(rest(b)).rev()).take_while(|(a, b)| a == b).count()
 }
 
 fn oversized(consumed: usize) -> Framed {

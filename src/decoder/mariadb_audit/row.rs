@@ -181,6 +181,10 @@ fn tail_of(line: &[u8]) -> Option<Tail<'_>> {
     };
     let (_, code) = field()?;
     let (_, object) = field()?;
+    // The end of a statement: no other row has a quote before a code.
+    if object.ends_with(b"'") && !code.is_empty() {
+        return None;
+    }
     let (_, database) = field()?;
     let (_, op) = field()?;
     let op = Op::from_name(op)?;

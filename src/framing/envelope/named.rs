@@ -120,13 +120,8 @@ fn stern(line: &[u8], names: usize) -> Found<'_> {
     let whose = || {
         let (mut of, mut rest) = ([&b""[..]; 3], line);
         for name in of.iter_mut().skip(3 - names) {
-            let (word, behind) = rest.part(" ")?;
-            let word = plain(word);
-            *name = word.get(..word.iter().position(|b| *b == ESCAPE).unwrap_or(word.len()))?;
-            if !dns(name) || !plain(word.get(name.len()..)?).is_empty() {
-                return None;
-            }
-            rest = behind;
+            let (word, behind) = name_before(plain(rest))?;
+            (*name, rest) = (word, plain(behind).strip_prefix(b" ")?);
         }
         let [_, pod, _] = of;
         if !numbered(pod) {
@@ -160,10 +155,18 @@ fn podman(line: &[u8]) -> Found<'_> {
     whose().map_or(Found::No, Found::Of)
 }
 
-/// Whether this is a name in Kubernetes, of those that begin with a letter: a number would be somebody's time.
-fn dns(name: &[u8]) -> bool {
+/// The name in Kubernetes that stands first, of those that begin with a letter (a number would be somebody's time), and what follows it.
+fn name_before(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    const LONGEST: usize = 253;
     let inside = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    name.len() <= 253 && name.first().is_some_and(u8::is_ascii_lowercase) && name.iter().all(inside)
+    let end = text.iter().take(LONGEST + 1).position(|b| !inside(b)).unwrap_or(text.len());
+    text.first().is_some_and(u8::is_ascii_lowercase).then_some(())?;
+    text.split_at_checked(end).filter(|(name, _)| name.len() <= LONGEST)
+}
+
+/// Whether this is such a name.
+fn dns(name: &[u8]) -> bool {
+    name_before(name).is_some_and(|(_, behind)| behind.is_empty())
 }
 
 /// Whether the name of a pod ends as those do that a controller chose: a number, or five letters of its alphabet. Two words before a line may be
@@ -177,7 +180,12 @@ fn numbered(pod: &[u8]) -> bool {
 const ESCAPE: u8 = 0x1b;
 
 /// The text behind what sets its colour (`ESC [ 1 ; 36 m`).
-fn plain(mut text: &[u8]) -> &[u8] {
+#[inline]
+fn plain(text: &[u8]) -> &[u8] {
+    if text.first() == Some(&ESCAPE) { uncoloured(text) } else { text }
+}
+
+fn uncoloured(mut text: &[u8]) -> &[u8] {
     while let Some(rest) = text.strip_prefix(b"\x1b[") {
         let digits = rest.iter().take(16).take_while(|b| b.is_ascii_digit() || **b == b';').count();
         match rest.get(digits..).and_then(|rest| rest.strip_prefix(b"m")) {

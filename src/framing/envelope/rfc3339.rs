@@ -32,7 +32,7 @@ fn usual(text: &[u8]) -> Option<Time> {
     };
     let ahead = match *zone {
         [b'Z'] => 0,
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
             let (hours, minutes) = (two(h1, h2)?, two(m1, m2)?);
             if hours > 18 || minutes > 59 || (sign == b'-' && hours + minutes == 0) {
                 return None;

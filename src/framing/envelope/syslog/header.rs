@@ -158,7 +158,7 @@ struct Tag {
 
 fn tag(text: &[u8]) -> Option<Tag> {
     let head = text.get(..text.len().min(TAG + 1)).unwrap_or(text);
-    let end = head.iter().position(|b| matches!(b, b':' | b'[' | b' ')).filter(|end| *end > 0)?;
+    let end = memchr::memchr3(b':', b'[', b' ', head).filter(|end| *end > 0)?;
     if !head.iter().take(end).all(u8::is_ascii_graphic) {
         return None;
     }
