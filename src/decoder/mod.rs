@@ -160,6 +160,7 @@ pub static FORMATS: &[Format] = &[
     mongodb::logv2::FORMAT,
     mongodb::audit::FORMAT,
     mongodb::atlas::FORMAT,
+    mongodb::profile::FORMAT,
     mongodb::text::FORMAT,
     vault_audit::FORMAT,
     teleport_audit::FORMAT,

@@ -35,7 +35,7 @@ pub const FORMAT: Format = Format {
             ("time", "`ts`"),
             (
                 "principal",
-                "`users`, `param.user` of logins; `user@database` for accounts of other databases than `admin`; verified, `observed` where several users share the connection, claimed for refused logins",
+                "`users`, `user`, `param.user` of logins; `user@database` for accounts of other databases than `admin`; verified, `observed` where several users share the connection, claimed for refused logins",
             ),
             ("address", "`remote.ip`, `remote_ip`; seen by the server"),
             ("port", "`remote.port`"),
@@ -103,6 +103,8 @@ struct Entry<'a> {
     kind: &'a [u8],
     stamp: Option<&'a [u8]>,
     peer: bool,
+    /// Amazon DocumentDB's, whose accounts are of no database: beside their names stands the one that they use.
+    document_db: bool,
     address: &'a [u8],
     port: Option<u64>,
     system: bool,
@@ -125,8 +127,25 @@ struct Entry<'a> {
     status: Option<u64>,
 }
 
+/// A date, as text, number or object (`$date`).
+pub(super) fn stamp<'a>(json: &mut Json<'a>) -> Result<Option<&'a [u8]>, Torn> {
+    let mut stamp = None;
+    match json.peek() {
+        Some(b'{') => json.object(|_, json| {
+            stamp = match json.peek() {
+                Some(b'"') => json.text()?,
+                _ => json.number()?,
+            };
+            Ok(())
+        })?,
+        Some(b'"') => stamp = json.text()?,
+        _ => stamp = json.number()?,
+    }
+    Ok(stamp)
+}
+
 /// The accounts of a list.
-fn users<'a>(json: &mut Json<'a>, list: &mut Vec<(&'a [u8], &'a [u8])>) -> Result<(), Torn> {
+pub(super) fn users<'a>(json: &mut Json<'a>, list: &mut Vec<(&'a [u8], &'a [u8])>) -> Result<(), Torn> {
     json.array(|json| {
         let (mut user, mut home): (&[u8], &[u8]) = (b"", b"");
         json.object(|key, json| {
@@ -156,6 +175,9 @@ impl<'a> Entry<'a> {
             return Err(Torn);
         }
         json.object(|key, json| entry.field(key, json))?;
+        if entry.document_db {
+            entry.users.iter_mut().for_each(|(_, home)| *home = b"");
+        }
         if entry.kind.is_empty() {
             entry.kind = match (entry.class, entry.activity) {
                 (Some(3002), Some(1)) => b"authenticate",
@@ -170,17 +192,7 @@ impl<'a> Entry<'a> {
     fn field(&mut self, key: &'a [u8], json: &mut Json<'a>) -> Result<(), Torn> {
         match key {
             b"atype" => self.kind = json.text()?.unwrap_or_default(),
-            b"ts" | b"time" => match json.peek() {
-                Some(b'{') => json.object(|_, json| {
-                    self.stamp = match json.peek() {
-                        Some(b'"') => json.text()?,
-                        _ => json.number()?,
-                    };
-                    Ok(())
-                })?,
-                Some(b'"') => self.stamp = json.text()?,
-                _ => self.stamp = json.number()?,
-            },
+            b"ts" | b"time" => self.stamp = stamp(json)?,
             b"remote" | b"src_endpoint" => {
                 self.peer = true;
                 json.object(|key, json| {
@@ -203,12 +215,18 @@ impl<'a> Entry<'a> {
                 })?;
             }
             b"remote_ip" => {
-                self.peer = true;
+                (self.peer, self.document_db) = (true, true);
                 self.address = json.text()?.unwrap_or_default();
             }
             b"users" => users(json, &mut self.users)?,
             b"param" | b"params" => json.object(|key, json| self.param(key, json))?,
             b"result" => self.result = json.number()?,
+            // DocumentDB has one user here, of acts that are no commands.
+            b"user" if json.peek() == Some(b'"') => {
+                if let Some(user) = json.text()?.filter(|user| !user.is_empty()) {
+                    self.users.push((user, b""));
+                }
+            }
             b"actor" | b"user" => self.account(key == b"actor", json)?,
             b"class_uid" => self.class = json.count()?,
             b"activity_id" => self.activity = json.count()?,
@@ -519,6 +537,14 @@ mod tests {
         check(
             r#"{"atype":"authenticate","ts":1795313117355,"remote_ip":"10.0.0.7:1","user":"","param":{"user":"app","mechanism":"SCRAM-SHA-1","success":false,"message":"","error":18}}"#,
             "2026-11-22T02:05:17.355Z LoginFailed app Claimed 10.0.0.7:1 connect [] Denied",
+        );
+        check(
+            r#"{"atype":"authCheck","ts":1795313117355,"remote_ip":"10.0.0.7:1","users":[{"user":"app","db":"shop"}],"param":{"command":"find","ns":"shop.a","result":0}}"#,
+            "2026-11-22T02:05:17.355Z Query app Authenticated 10.0.0.7:1 select [shop.a] Success",
+        );
+        check(
+            r#"{"atype":"updateUser","ts":1795313117355,"remote_ip":"unix_domain_socket","user":"root","param":{"userName":"app","passwordChanged":true}}"#,
+            "2026-11-22T02:05:17.355Z Query root Authenticated local:0 alter [system.users] Unknown",
         );
         check(
             r#"{"activity_id":1,"class_uid":3002,"time":1795313117355,"src_endpoint":{"ip":"10.0.0.7","port":5},"user":{"name":"admin.app"},"status_id":1,"unmapped":{"atype":"authenticate"}}"#,

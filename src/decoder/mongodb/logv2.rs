@@ -117,14 +117,14 @@ struct Entry<'a> {
 
 /// What the entries of interest carry. Keys mean the same in all of them.
 #[derive(Debug, Default)]
-struct Attr<'a> {
-    remote: &'a [u8],
+pub(super) struct Attr<'a> {
+    pub(super) remote: &'a [u8],
     connection: Option<u64>,
-    user: &'a [u8],
+    pub(super) user: &'a [u8],
     /// Where the account is kept.
-    home: &'a [u8],
-    kind: &'a [u8],
-    app: &'a [u8],
+    pub(super) home: &'a [u8],
+    pub(super) kind: &'a [u8],
+    pub(super) app: &'a [u8],
     driver: &'a [u8],
     told: Told<'a>,
     /// `$db` of the command.
@@ -133,8 +133,8 @@ struct Attr<'a> {
     code: Option<&'a [u8]>,
     failed: bool,
     returned: Option<u64>,
-    written: Option<u64>,
-    millis: Option<u64>,
+    pub(super) written: Option<u64>,
+    pub(super) millis: Option<u64>,
 }
 
 impl<'a> Entry<'a> {
@@ -178,71 +178,73 @@ impl<'a> Entry<'a> {
 
 impl<'a> Attr<'a> {
     fn read(&mut self, json: &mut Json<'a>) -> Result<(), Torn> {
-        json.object(|key, json| {
-            match key {
-                b"remote" => self.remote = json.text()?.unwrap_or_default(),
-                // The peer, or the name of the connection.
-                b"client" => {
-                    let text = json.text()?.unwrap_or_default();
-                    if self.remote.is_empty() && session::number(text).is_none() {
-                        self.remote = text;
-                    }
+        json.object(|key, json| self.field(key, json))
+    }
+
+    pub(super) fn field(&mut self, key: &'a [u8], json: &mut Json<'a>) -> Result<(), Torn> {
+        match key {
+            b"remote" => self.remote = json.text()?.unwrap_or_default(),
+            // The peer, or the name of the connection.
+            b"client" => {
+                let text = json.text()?.unwrap_or_default();
+                if self.remote.is_empty() && session::number(text).is_none() {
+                    self.remote = text;
                 }
-                b"connectionId" => self.connection = json.count()?,
-                b"principalName" | b"user" => self.user = json.text()?.unwrap_or_default(),
-                b"authenticationDatabase" => self.home = json.text()?.unwrap_or_default(),
-                b"db" => {
-                    let text = json.text()?.unwrap_or_default();
-                    if self.home.is_empty() {
-                        self.home = text;
-                    }
-                }
-                b"type" => self.kind = json.text()?.unwrap_or_default(),
-                b"ns" | b"namespace" => self.told.namespace = json.text()?.unwrap_or_default(),
-                b"appName" => self.app = json.text()?.unwrap_or_default(),
-                b"doc" => json.object(|part, json| {
-                    let into = match part {
-                        b"application" => &mut self.app,
-                        b"driver" => &mut self.driver,
-                        _ => return json.skip(),
-                    };
-                    json.object(|key, json| {
-                        if key == b"name" {
-                            *into = json.text()?.unwrap_or_default();
-                            return Ok(());
-                        }
-                        json.skip()
-                    })
-                })?,
-                b"command" => self.command(json)?,
-                b"error" => match json.peek() {
-                    Some(b'"') => self.error = json.text()?.unwrap_or_default(),
-                    _ => json.object(|key, json| {
-                        match key {
-                            b"code" => self.code = json.number()?,
-                            b"errmsg" => self.error = json.text()?.unwrap_or_default(),
-                            _ => json.skip()?,
-                        }
-                        Ok(())
-                    })?,
-                },
-                b"errCode" | b"result" => self.code = json.number()?,
-                b"errName" => {
-                    let name = json.text()?;
-                    self.code = self.code.or(name);
-                }
-                b"ok" => self.failed = json.number()? == Some(b"0"),
-                b"nreturned" => self.returned = json.count()?,
-                b"ninserted" | b"nModified" | b"nUpserted" | b"ndeleted" => {
-                    if let Some(rows) = json.count()? {
-                        self.written = Some(self.written.unwrap_or(0).saturating_add(rows));
-                    }
-                }
-                b"durationMillis" => self.millis = json.count()?,
-                _ => json.skip()?,
             }
-            Ok(())
-        })
+            b"connectionId" => self.connection = json.count()?,
+            b"principalName" | b"user" => self.user = json.text()?.unwrap_or_default(),
+            b"authenticationDatabase" => self.home = json.text()?.unwrap_or_default(),
+            b"db" => {
+                let text = json.text()?.unwrap_or_default();
+                if self.home.is_empty() {
+                    self.home = text;
+                }
+            }
+            b"type" => self.kind = json.text()?.unwrap_or_default(),
+            b"ns" | b"namespace" => self.told.namespace = json.text()?.unwrap_or_default(),
+            b"appName" => self.app = json.text()?.unwrap_or_default(),
+            b"doc" => json.object(|part, json| {
+                let into = match part {
+                    b"application" => &mut self.app,
+                    b"driver" => &mut self.driver,
+                    _ => return json.skip(),
+                };
+                json.object(|key, json| {
+                    if key == b"name" {
+                        *into = json.text()?.unwrap_or_default();
+                        return Ok(());
+                    }
+                    json.skip()
+                })
+            })?,
+            b"command" => self.command(json)?,
+            b"error" => match json.peek() {
+                Some(b'"') => self.error = json.text()?.unwrap_or_default(),
+                _ => json.object(|key, json| {
+                    match key {
+                        b"code" => self.code = json.number()?,
+                        b"errmsg" => self.error = json.text()?.unwrap_or_default(),
+                        _ => json.skip()?,
+                    }
+                    Ok(())
+                })?,
+            },
+            b"errCode" | b"result" => self.code = json.number()?,
+            b"errName" => {
+                let name = json.text()?;
+                self.code = self.code.or(name);
+            }
+            b"ok" => self.failed = json.number()? == Some(b"0"),
+            b"nreturned" => self.returned = json.count()?,
+            b"ninserted" | b"nModified" | b"nUpserted" | b"ndeleted" => {
+                if let Some(rows) = json.count()? {
+                    self.written = Some(self.written.unwrap_or(0).saturating_add(rows));
+                }
+            }
+            b"durationMillis" => self.millis = json.count()?,
+            _ => json.skip()?,
+        }
+        Ok(())
     }
 
     /// The command: its name is its first key, except where a relay has sorted the keys.
@@ -497,7 +499,7 @@ pub(super) fn date(stamps: &mut Timestamps, stamp: &[u8]) -> Option<Time> {
 }
 
 /// An operation that took its time.
-fn operation<'a>(attr: &Attr<'a>, event: &mut Event<'a>, arena: &'a Bump) -> On {
+pub(super) fn operation<'a>(attr: &Attr<'a>, event: &mut Event<'a>, arena: &'a Bump) -> On {
     let named = !attr.told.command.is_empty() && act::legacy(attr.kind).is_none();
     let told = &attr.told;
     let mut act = told.act(arena);

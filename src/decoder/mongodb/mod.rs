@@ -5,5 +5,6 @@ pub mod atlas;
 pub mod audit;
 mod ctime;
 pub mod logv2;
+pub mod profile;
 pub mod session;
 pub mod text;
