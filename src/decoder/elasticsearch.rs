@@ -1,4 +1,4 @@
-//! Elasticsearch's security audit log, and its index slow logs.
+//! Elasticsearch's security audit log, its query log, and its index slow logs.
 //!
 //! ```text
 //! {"type":"audit", "timestamp":"2026-11-22T02:21:28,484+0000", "event.type":"transport", "event.action":"access_granted", "authentication.type":"API_KEY", "user.name":"shop", "apikey.id":"VuaCfGcBCdbkQm", "apikey.name":"billing", "origin.type":"rest", "origin.address":"10.1.0.7:53568", "request.id":"qxwx", "action":"indices:data/read/search", "request.name":"SearchRequest", "indices":["invoices"]}
@@ -26,12 +26,13 @@ use crate::framing::seek::Seek;
 use crate::framing::spread::Spread;
 
 pub mod action;
+mod querylog;
 mod slowlog;
 mod text;
 
 pub const FORMAT: Format = Format {
     name: "elasticsearch-audit",
-    about: "Elasticsearch security audit log and index slow logs",
+    about: "Elasticsearch security audit log, query log and index slow logs",
     forgeable: false,
     sniff,
     open: |_, options| (Box::new(Spread::new()), Box::new(Audit::new(options))),
@@ -49,9 +50,11 @@ pub const FORMAT: Format = Format {
             ("client", "`opaque_id`; the client's own word"),
             ("operation", "`action`"),
             ("objects", "`indices`, else `action`"),
-            ("outcome", "`event.action`: access granted or denied, not how the request went on"),
-            ("rows", "slow logs: `total_hits`"),
-            ("duration", "slow logs: `took`"),
+            ("statement", "query log: `elasticsearch.querylog.query` in SQL and ES|QL"),
+            ("outcome", "`event.action`: access granted or denied, not how the request went on; query log: `event.outcome`"),
+            ("code", "query log: `error.type`"),
+            ("rows", "slow logs: `total_hits`; query log: `elasticsearch.querylog.result_count`"),
+            ("duration", "slow logs and query log: `took`"),
             ("kind", "`event.action`"),
         ],
         forgery: "JSON: nothing. Text (before 7): whole lines, by a line break in the user name of a refused login or in an index name; no line of it names a token",
@@ -80,7 +83,15 @@ const TOOK: usize = 16;
 const HITS: usize = 17;
 const NODE: usize = 18;
 const REQUEST_ID: usize = 19;
-const SLOTS: usize = 20;
+const EVENT: usize = 20;
+const QUERY_TYPE: usize = 21;
+const QUERY: usize = 22;
+const QUERY_TOOK: usize = 23;
+const QUERY_ROWS: usize = 24;
+const OUTCOME: usize = 25;
+const ERROR: usize = 26;
+const PARENT: usize = 27;
+const SLOTS: usize = 28;
 
 fn places() -> Places {
     Places::new(&[
@@ -103,8 +114,10 @@ fn places() -> Places {
         ("/origin_address", ORIGIN),
         ("/action", REQUEST),
         ("/indices", INDICES),
+        ("/elasticsearch.querylog.indices", INDICES),
         ("/request.id", REQUEST_ID),
         ("/opaque_id", OPAQUE),
+        ("/http.request.headers.x_opaque_id", OPAQUE),
         ("/event.dataset", DATASET),
         ("/log.logger", LOGGER),
         ("/component", LOGGER),
@@ -119,6 +132,14 @@ fn places() -> Places {
         ("/elasticsearch.node.name", NODE),
         ("/node.name", NODE),
         ("/node_name", NODE),
+        ("/event.type", EVENT),
+        ("/elasticsearch.querylog.type", QUERY_TYPE),
+        ("/elasticsearch.querylog.query", QUERY),
+        ("/elasticsearch.querylog.took", QUERY_TOOK),
+        ("/elasticsearch.querylog.result_count", QUERY_ROWS),
+        ("/event.outcome", OUTCOME),
+        ("/error.type", ERROR),
+        ("/elasticsearch.parent.node.id", PARENT),
     ])
 }
 
@@ -131,12 +152,18 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         let has = |slot: usize| picked.get(slot).is_some();
         has(TIME)
             && match picked.text(ACTION) {
-                Some(action) => said_kind(action).is_some() && has(NODE),
-                None => slowlog::is(picked),
+                // Which node writes can be left out of the log.
+                Some(action) => {
+                    said_kind(action).is_some() && (has(NODE) || picked.text(EVENT).is_some_and(|kind| EVENTS.contains(&kind.as_bytes())))
+                }
+                None => slowlog::is(picked) || querylog::is(picked),
             }
     };
-    sample::guess(sample, &[], places, SLOTS, known, 95, "audit records or slow logs of Elasticsearch")
+    sample::guess(sample, &[], places, SLOTS, known, 95, "audit records, queries or slow logs of Elasticsearch")
 }
+
+/// The kinds of events.
+const EVENTS: [&[u8]; 4] = [b"rest", b"transport", b"ip_filter", b"security_config_change"];
 
 /// Said of all records of a log in text form, and of a line of JSON that stands in one.
 const RAW: &str = "the text form escapes nothing: clients can write whole lines of it";
@@ -259,6 +286,8 @@ impl Audit {
         let mut event = event(&said, time, arena);
         if said.what.is_empty() && slowlog::is(&picked) {
             slowlog::fill(&mut event, &picked, arena);
+        } else if said.what.is_empty() && querylog::is(&picked) {
+            querylog::fill(&mut event, &picked);
         } else if let (Kind::Query, Some(request)) = (event.kind, picked.text(REQUEST_ID))
             && !self.state.recent.first(request, event.operation.unwrap_or(Operation::Other), event.objects)
         {

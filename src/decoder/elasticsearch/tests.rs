@@ -63,6 +63,22 @@ fn slow_logs() {
 }
 
 #[test]
+fn the_query_log() {
+    let query = |rest: &str| {
+        show(&format!(
+            r#"{{"@timestamp":"2026-11-22T02:21:28.484Z", "elasticsearch.querylog.type":"dsl", "elasticsearch.querylog.query":"{{}}", "elasticsearch.querylog.indices":["shop"], "user.name":"billing", "elasticsearch.node.id":"n", {rest}}}"#
+        ))
+    };
+    let end = r#"billing Authenticated None Some(Select) ["shop"]"#;
+    assert_eq!(query(r#""event.outcome":"success""#), format!("Query {end} Success false"));
+    assert_eq!(query(r#""event.outcome":"success", "elasticsearch.parent.node.id":"n""#), format!("Other {end} Success false"));
+    assert_eq!(query(r#""event.outcome":"success", "elasticsearch.parent.node.id":"m""#), format!("Query {end} Success false"));
+    assert_eq!(query(r#""event.outcome":"failure", "error.type":"x.ParsingException""#), format!("Error {end} Error false"));
+    let denied = r#""event.outcome":"failure", "error.type":"org.elasticsearch.ElasticsearchSecurityException""#;
+    assert_eq!(query(denied), format!("Denied {end} Denied false"));
+}
+
+#[test]
 fn text_names_nobody() {
     let line = "[2018-06-19T05:00:15,778] [node] [transport] [access_granted]\torigin_type=[rest], origin_address=[10.1.0.7], principal=[a], action=[indices:data/read/search[free_context]], indices=[b,c], request=[R]";
     assert_eq!(show(line), r#"Other a Claimed Some("10.1.0.7") Some(Select) ["b", "c"] Success true"#);
