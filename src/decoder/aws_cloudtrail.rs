@@ -17,7 +17,7 @@ use super::json::pick::{self, Picked, Places, Value};
 use super::json::sample;
 use super::timestamp::Timestamps;
 use super::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
-use crate::event::{Address, Event, Kind, Outcome, Principal, Provenance};
+use crate::event::{Address, Dialect, Event, Kind, Outcome, Principal, Provenance};
 use crate::framing::json::Objects;
 use crate::framing::seek::Seek;
 
@@ -40,6 +40,8 @@ pub const FORMAT: Format = Format {
             ),
             ("address", "`sourceIPAddress`; seen by AWS, the name of the service where that called"),
             ("client", "`userAgent`; the client's own word"),
+            ("database", "`requestParameters`: `database`, `databaseName`, `queryExecutionContext.database`"),
+            ("statement", "`requestParameters`: `queryString`, `sql`, `statement`, where the service does not leave it out"),
             ("operation", "the first word of `eventName`, else `readOnly`"),
             ("objects", "`eventSource` and `eventName`: `s3:GetObject`"),
             ("outcome", "`errorCode`; `AccessDenied` and `UnauthorizedOperation` are denied. `responseElements.ConsoleLogin`"),
@@ -76,10 +78,19 @@ const BEHALF: usize = 18;
 const INSIGHT: usize = 19;
 const DIGEST: usize = 20;
 const INNER: usize = 21;
-const SLOTS: usize = 22;
+const SQL: usize = 22;
+const DATABASE: usize = 23;
+const SLOTS: usize = 24;
 
 /// In the event, and where EventBridge puts it.
-const POINTERS: [(&str, usize); 21] = [
+const POINTERS: [(&str, usize); 27] = [
+    // Athena; the Data APIs of RDS and Redshift; DynamoDB.
+    ("/requestParameters/queryString", SQL),
+    ("/requestParameters/sql", SQL),
+    ("/requestParameters/statement", SQL),
+    ("/requestParameters/queryExecutionContext/database", DATABASE),
+    ("/requestParameters/database", DATABASE),
+    ("/requestParameters/databaseName", DATABASE),
     ("/eventTime", TIME),
     ("/eventSource", SOURCE),
     ("/eventName", NAME),
@@ -207,6 +218,11 @@ impl Decoder for Trail {
         event.operation = Some(verb::operation(name, read_only));
         event.objects = action(source, name, arena);
         event.outcome = outcome(&picked);
+        event.database = told(&picked, DATABASE);
+        event.statement = told(&picked, SQL);
+        if event.statement.is_some() {
+            event.dialect = Dialect::Generic;
+        }
         let login = name == "ConsoleLogin";
         event.principal = principal(&picked, arena).map(|name| {
             let claimed = login && event.outcome != Outcome::Success || picked.text(TYPE).is_some_and(|kind| kind == "Unknown");
@@ -250,6 +266,11 @@ fn outcome(picked: &Picked<'_>) -> Outcome {
         (Some(code), _) if DENIALS.iter().any(|denial| code.holds(denial)) => Outcome::Denied,
         _ => Outcome::Error,
     }
+}
+
+/// What the caller asked for, where AWS writes it: most services put stars or words in its place.
+fn told<'a>(picked: &Picked<'a>, slot: usize) -> Option<&'a BStr> {
+    picked.text(slot).filter(|text| !text.starts_with(b"**") && !text.starts_with(b"HIDDEN_DUE_TO_"))
 }
 
 /// Parts of the error codes that mean "you may not".

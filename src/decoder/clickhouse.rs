@@ -127,7 +127,7 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         let has = |slot: usize| picked.get(slot).is_some();
         match row_type(picked) {
             Some(Row::Login | Row::LoginFailed | Row::Logout) => has(TIME) && has(AUTH_TYPE),
-            Some(_) => has(TIME) && has(QUERY) && (has(INITIAL) || has(DURATION)),
+            Some(_) => has(TIME) && (has(QUERY) || has(QUERY_KIND)) && (has(INITIAL) || has(DURATION)),
             None => false,
         }
     };

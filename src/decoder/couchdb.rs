@@ -91,8 +91,9 @@ fn named(text: &[u8]) -> Option<&[u8]> {
     (node.contains(&b'@') && is_process(pid)).then(|| words.next().unwrap_or_default())
 }
 
+/// `<0.88.0>`, or the virtual machine itself, which reports that a process has died.
 fn is_process(word: &[u8]) -> bool {
-    word.starts_with(b"<") && word.ends_with(b">")
+    word.starts_with(b"<") && word.ends_with(b">") || word == b"emulator"
 }
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
@@ -363,6 +364,7 @@ mod tests {
             "Error billing Authenticated 10.1.0.7 Some(Select) [\"i\"] Some(\"500\") Some(1000) sound",
         );
         check("chttpd_auth_cache changes listener died", "Other - - None [] None None sound");
+        assert!(line(b"[error] 2026-11-22T02:21:28.484Z a@b emulator -------- Error in process <0.17.0>").is_some());
     }
 
     #[test]

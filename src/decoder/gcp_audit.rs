@@ -79,27 +79,38 @@ const METADATA: usize = 14;
 const DATA: usize = 15;
 const SLOTS: usize = 16;
 
+/// Names of the members that an entry has under `protoPayload`, or in a table of BigQuery under the second name.
+const PAYLOADS: [&str; 2] = ["/protoPayload", "/protopayload_auditlog"];
+
 fn places() -> Places {
-    Places::new(&[
-        ("/timestamp", TIME),
-        ("/protoPayload/@type", KIND),
-        ("/protoPayload/serviceName", SERVICE),
-        ("/protoPayload/methodName", METHOD),
-        ("/protoPayload/authenticationInfo/principalEmail", EMAIL),
-        ("/protoPayload/authenticationInfo/principalSubject", SUBJECT),
-        ("/protoPayload/authenticationInfo/serviceAccountKeyName", KEY),
-        ("/protoPayload/requestMetadata/callerIp", CALLER),
-        ("/protoPayload/requestMetadata/callerSuppliedUserAgent", AGENT),
-        ("/protoPayload/status/code", STATUS),
-        ("/protoPayload/resourceName", RESOURCE),
-        ("/operation/first", FIRST),
-        ("/operation/last", LAST),
-        ("/protoPayload/request/sql", SQL),
-        ("/protoPayload/metadata", METADATA),
-        ("/protoPayload/serviceData", DATA),
-    ])
-    .raw("/protoPayload/metadata")
-    .raw("/protoPayload/serviceData")
+    let mut places = Places::new(&[("/timestamp", TIME), ("/operation/first", FIRST), ("/operation/last", LAST)]);
+    for payload in PAYLOADS {
+        for (rank, (name, slot)) in [
+            ("/@type", KIND),
+            ("/serviceName", SERVICE),
+            ("/methodName", METHOD),
+            ("/authenticationInfo/principalEmail", EMAIL),
+            ("/authenticationInfo/principalSubject", SUBJECT),
+            ("/authenticationInfo/serviceAccountKeyName", KEY),
+            ("/requestMetadata/callerIp", CALLER),
+            ("/requestMetadata/callerSuppliedUserAgent", AGENT),
+            ("/status/code", STATUS),
+            ("/resourceName", RESOURCE),
+            ("/request/sql", SQL),
+            ("/metadata", METADATA),
+            ("/serviceData", DATA),
+            // As the columns of a table have them: the first as text.
+            ("/metadataJson", METADATA),
+            ("/servicedata_v1_bigquery", DATA),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            places.add(&format!("{payload}{name}"), slot, rank);
+        }
+    }
+    let whole = ["/protoPayload/metadata", "/protoPayload/serviceData", "/protopayload_auditlog/servicedata_v1_bigquery"];
+    whole.into_iter().fold(places, Places::raw)
 }
 
 /// Methods whose records are the format `cloudsql-audit`.
@@ -109,12 +120,15 @@ fn elsewhere(method: &[u8]) -> bool {
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let known = |picked: &Picked<'_>| {
-        picked.text(KIND).is_some_and(|kind| kind.ends_with(b"google.cloud.audit.AuditLog"))
+        // Exports may have lost the type.
+        let typed = picked.text(KIND).is_some_and(|kind| kind.ends_with(b"google.cloud.audit.AuditLog"));
+        (typed || picked.get(SERVICE).is_some() && [EMAIL, SUBJECT, CALLER].into_iter().any(|slot| picked.get(slot).is_some()))
             && picked.text(METHOD).is_some_and(|method| !elsewhere(method))
             && picked.get(TIME).is_some()
     };
     // Where a sink brings logs of other kinds, too, each is read by itself, out of its envelope.
-    let mixed = sample.holds("\"textPayload\"") || QUERIES.iter().any(|method| sample.holds(method));
+    let texts = [r#""textPayload":""#, r#""textPayload": ""#];
+    let mixed = texts.iter().any(|text| sample.holds(text)) || QUERIES.iter().any(|method| sample.holds(method));
     sample::guess(sample, WRAPPERS, places, SLOTS, known, if mixed { 80 } else { 94 }, "audit log entries of Google Cloud")
 }
 

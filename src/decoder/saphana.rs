@@ -29,7 +29,7 @@ pub const FORMAT: Format = Format {
         switch_on: "`global_auditing_state = true` with the trail target `CSVTEXTFILE` or `SYSLOGPROTOCOL`, and `CREATE AUDIT POLICY ...` for the actions wanted",
         fields: &[
             ("time", "field 1; the server's time, UTC unless a zone is configured"),
-            ("principal", "the session's user; verified unless CONNECT was unsuccessful"),
+            ("principal", "the session's user, of a refused login the target principal; verified unless CONNECT was unsuccessful"),
             ("address", "the client's address; seen by the server"),
             ("port", "the client's port"),
             ("database", "the tenant database, in trails that have it, else the system's id"),
@@ -129,16 +129,17 @@ impl<'a> Layout<'a> {
         text.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\"")).unwrap_or(text)
     }
 
-    /// The statement, which may hold semicolons, and the session's id: the last field of digits alone.
-    fn statement(&self) -> (&'a [u8], Option<&'a [u8]>) {
+    /// The statement, which may hold semicolons, and the session's id: the last field of digits alone. Some servers write one field less of a
+    /// login, which has no statement: only there the id may be where the statement would begin.
+    fn statement(&self, login: bool) -> (&'a [u8], Option<&'a [u8]>) {
         let mut end = self.rest.len();
         // What newer servers write behind the session's id.
-        for _ in 0..16 {
+        for _ in 0..32 {
             let Some(before) = self.rest.get(..end) else { break };
             let start = memchr::memrchr(b';', before).map_or(0, |at| at + 1);
             let field = before.get(start..).unwrap_or_default();
-            if !field.is_empty() && field.iter().all(u8::is_ascii_digit) && start > 0 {
-                return (self.rest.get(..start - 1).unwrap_or_default(), Some(field));
+            if !field.is_empty() && field.iter().all(u8::is_ascii_digit) && (start > 0 || login) {
+                return (self.rest.get(..start.saturating_sub(1)).unwrap_or_default(), Some(field));
             }
             if start == 0 {
                 break;
@@ -197,7 +198,9 @@ impl Decoder for Hana {
             });
         };
         let Ok(time) = self.stamps.parse(layout.get(0)) else { return Decoded::Reject("unreadable time stamp") };
-        let (statement, session) = layout.statement();
+        let action = layout.get(12);
+        let word = action.split(|b| *b == b' ').next().unwrap_or_default();
+        let (statement, session) = layout.statement(word == b"CONNECT");
         let mut event = Event::new(Kind::Query, time);
         event.suspect = record.suspect.or(doubtful.then_some(UNFINISHED));
         event.truncated = record.truncated;
@@ -210,8 +213,6 @@ impl Decoder for Hana {
             b"UNSUCCESSFUL" => Outcome::Denied,
             _ => Outcome::Unknown,
         };
-        let action = layout.get(12);
-        let word = action.split(|b| *b == b' ').next().unwrap_or_default();
         let refused = event.outcome == Outcome::Denied;
         (event.kind, event.operation) = match word {
             b"CONNECT" if refused => (Kind::LoginFailed, Some(Operation::Connect)),
@@ -229,7 +230,9 @@ impl Decoder for Hana {
         };
         let claimed = event.suspect.is_some() || event.kind == Kind::LoginFailed;
         let provenance = if claimed { Provenance::Claimed } else { Provenance::Authenticated };
-        event.principal = some(layout.get(13)).map(|name| Principal { name, provenance });
+        // Nobody has the session of a refused login: its name is the one that the action is about.
+        let tried = some(layout.get(19)).filter(|_| event.kind == Kind::LoginFailed);
+        event.principal = some(layout.get(13)).or(tried).map(|name| Principal { name, provenance });
         event.address = Address::parse(layout.get(6));
         event.port = std::str::from_utf8(layout.get(9)).ok().and_then(|t| t.parse().ok()).filter(|p| *p != 0);
         event.database = if layout.tenant == 1 { layout.fields.get(6).and_then(|f| some(f)) } else { some(layout.get(3)) };
@@ -303,8 +306,22 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_login_names_whom_it_was_for() {
+        let arena = Bump::new();
+        let tail = ";".repeat(24);
+        let text = format!(
+            "2026-11-22 02:05:17;indexserver;hdb1;WLF;37;33703;10.1.0.7;app-7;8080;57436;logins;INFO;CONNECT;;;;;;;WEB;UNSUCCESSFUL;;;;;authentication failed;;200131;APPUSER{tail}"
+        );
+        let event = decode(&mut Hana::new(&Options::default()), &text, &arena).unwrap();
+        assert_eq!(event.principal.map(|p| (p.name, p.provenance)), Some(("WEB".into(), Provenance::Claimed)));
+        assert_eq!((event.session, event.suspect), (Some("200131".into()), None));
+    }
+
+    #[test]
     fn records_behind_one_without_an_end_are_doubted() {
         let arena = Bump::new();
+        let digits = record("", "SELECT", "SUCCESSFUL", "1", "").replace("1;427423;", "1");
+        assert!(decode(&mut Hana::new(&Options::default()), &digits, &arena).unwrap().suspect.is_some());
         let whole = record("", "SELECT", "SUCCESSFUL", "SELECT 1", "");
         let torn = whole.trim_end_matches(";427423;");
         let mut hana = Hana::new(&Options::default());

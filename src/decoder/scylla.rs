@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! Nov 22 02:21:28 node1 scylla-audit: node="10.0.0.5:0", category="QUERY", cl="ONE", error="false", keyspace="shop", query="SELECT * FROM invoices", client_ip="10.1.0.7:0", table="invoices", username="billing"
+//! Nov 22 02:21:28 node1 scylla-audit[4711]: "10.0.0.5:0", "QUERY", "ONE", "invoices", "shop", "SELECT * FROM invoices", "10.1.0.7:0", "billing", "false"
 //! ```
+//! The second form, of 2024.2 and before, has no names: node, category, consistency, table, keyspace, statement, client, user, error.
 //! Of a login the query is empty, and `error` tells whether it was refused. A statement that failed does not say why.
 //! <https://docs.scylladb.com/manual/stable/operating-scylla/security/auditing.html>, `audit/audit_syslog_storage_helper.cc` of
 //! <https://github.com/scylladb/scylladb>. Versions differ in whether commas stand between the fields, and whether quotes in a statement have
@@ -25,7 +27,7 @@ pub const FORMAT: Format = Format {
     sniff,
     open: |_, _| (Box::new(Lines::new()), Box::new(Scylla)),
     guide: Guide {
-        system: "ScyllaDB Enterprise 2024, ScyllaDB 2025 and later",
+        system: "ScyllaDB Enterprise 2018 to 2024, ScyllaDB 2025 and later",
         switch_on: "`audit: \"syslog\"` and `audit_categories: \"AUTH,DCL,DDL,ADMIN,QUERY,DML\"` with `audit_keyspaces` in scylla.yaml, and a relay that keeps its lines",
         fields: &[
             ("time", "the relay's"),
@@ -44,8 +46,12 @@ pub const FORMAT: Format = Format {
     },
 };
 
-/// What a record begins with.
+/// What a record begins with, and what one without names does.
 const BEGIN: &[u8] = b"node=\"";
+const BARE: &[u8] = b"\"";
+
+/// The categories, as the server writes them.
+const CATEGORIES: [&[u8]; 6] = [b"AUTH", b"DCL", b"DDL", b"DML", b"ADMIN", b"QUERY"];
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let lines = || sample.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(50);
@@ -70,16 +76,15 @@ struct Audit<'a> {
 impl<'a> Audit<'a> {
     fn read(line: &'a [u8]) -> Option<Self> {
         let line = line.trim_ascii_end();
+        if line.starts_with(BARE) {
+            return Self::bare(line);
+        }
         let (_, rest) = field(line.starts_with(BEGIN).then_some(line)?, b"node=\"")?;
         let (category, rest) = field(rest, b"category=\"")?;
         let (_, rest) = field(rest, b"cl=\"")?;
         let (error, rest) = field(rest, b"error=\"")?;
         let (keyspace, rest) = field(rest, b"keyspace=\"")?;
-        let failed = match error {
-            b"true" => true,
-            b"false" => false,
-            _ => return None,
-        };
+        let failed = failed(error)?;
         let rest = rest.strip_suffix(b"\"")?;
         // Of a login all that is left may be the client's name for himself; else that was verified, and the statement is the client's.
         let (query, client, table, user) = match (category, field(rest, b"query=\"")?) {
@@ -96,6 +101,38 @@ impl<'a> Audit<'a> {
             }
         };
         Some(Audit { category, failed, keyspace, query, client, table, user })
+    }
+
+    /// The form without names.
+    fn bare(line: &'a [u8]) -> Option<Self> {
+        let (_, rest) = field(line, BARE)?;
+        let (category, rest) = field(rest, BARE)?;
+        let (_, rest) = field(rest, BARE)?;
+        let (table, rest) = field(rest, BARE)?;
+        let (keyspace, rest) = field(rest, BARE)?;
+        let (rest, error) = last(rest.strip_suffix(b"\"")?, b" \"")?;
+        let failed = failed(error).filter(|_| CATEGORIES.contains(&category))?;
+        let (query, client, user) = match (category, field(rest, BARE)?) {
+            // As above: the name of a login is all that is left.
+            (b"AUTH", (b"", rest)) => {
+                let (client, rest) = field(rest, BARE)?;
+                (&b""[..], client, rest.strip_prefix(BARE)?)
+            }
+            _ => {
+                let (rest, user) = last(rest, b" \"")?;
+                let (rest, client) = last(rest, b" \"")?;
+                (rest.strip_prefix(BARE)?, client, user)
+            }
+        };
+        Some(Audit { category, failed, keyspace, query, client, table, user })
+    }
+}
+
+fn failed(error: &[u8]) -> Option<bool> {
+    match error {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
     }
 }
 
@@ -138,7 +175,7 @@ struct Scylla;
 
 impl Decoder for Scylla {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
-        if !record.bytes.starts_with(BEGIN) {
+        if !record.bytes.starts_with(BEGIN) && !record.bytes.starts_with(BARE) {
             return Decoded::Skip("no record of the audit");
         }
         let Some(audit) = Audit::read(record.bytes) else { return Decoded::Reject("a record of ScyllaDB's audit that is not whole") };
@@ -191,6 +228,24 @@ mod tests {
             let line = format!(r#"{head}query="{query}", client_ip="10.1.0.7:0", table="t", username="billing""#);
             assert_eq!(read(&line), Some([query, "10.1.0.7:0", "t", "billing"].map(str::to_owned)));
             assert_eq!(read(&line.replace("\", ", "\" ")).map(|parts| parts[3].clone()), Some("billing".to_owned()));
+        }
+    }
+
+    #[test]
+    fn records_without_names() {
+        let head = r#""10.0.0.5:0", "QUERY", "ONE", "t", "shop", "#;
+        let forged = r#"SELECT 1 /* ", "6.6.6.6:0", "root", "false */"#;
+        for query in ["SELECT 1", r#"USE "shop""#, forged, r#"", "6.6.6.6:0", "root"#, ""] {
+            let line = format!(r#"{head}"{query}", "10.1.0.7:0", "billing", "false""#);
+            assert_eq!(read(&line), Some([query, "10.1.0.7:0", "t", "billing"].map(str::to_owned)), "{query}");
+        }
+        let login = r#""10.0.0.5:0", "AUTH", "", "", "", "", "10.1.0.7:0", ""#;
+        let name = r#"x", "6.6.6.6:0", "root", "false"#;
+        let line = format!(r#"{login}{name}", "true""#);
+        assert_eq!(read(&line), Some(["", "10.1.0.7:0", "", name].map(str::to_owned)));
+        assert!(Audit::read(line.as_bytes()).is_some_and(|audit| audit.failed));
+        for torn in ["\"", "\"a\", \"b\"", head, login, &line[..line.len() - 7]] {
+            assert_eq!(read(torn), None, "{torn}");
         }
     }
 

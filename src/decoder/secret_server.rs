@@ -124,7 +124,7 @@ impl Decoder for Events {
         let Some((number, name, extension)) = header(record.bytes) else { return Decoded::Reject("no CEF record of Secret Server") };
         let (values, twice) = values(extension, arena);
         let value = |key: usize| values.get(key).copied().flatten().filter(|value| !value.is_empty());
-        let foreign = !is_by(extension, value(USER));
+        let foreign = !is_by(extension, value(USER), arena);
         if value(TIME).is_none() || twice || foreign {
             self.doubted = DOUBTED;
         }
@@ -204,11 +204,12 @@ fn meaning(action: &[u8]) -> (Operation, Kind, Outcome) {
 }
 
 /// Whether the message, where it says who acted, names this user. It does so before it comes to names that others choose.
-fn is_by(extension: &[u8], user: Option<&BStr>) -> bool {
+fn is_by(extension: &[u8], user: Option<&BStr>, arena: &Bump) -> bool {
     let Some((_, said)) = extension.part("By User: ").filter(|(before, _)| before.starts_with(b"msg=") && !before.holds("Item Name:"))
     else {
         return true;
     };
+    let said = unescaped(said, arena);
     let rest = user.and_then(|user| said.strip_prefix(user.as_bytes()));
     rest.is_some_and(|rest| rest.is_empty() || [" Item Name:", " (", " suid=", "  "].iter().any(|next| rest.starts_with(next.as_bytes())))
 }
@@ -239,7 +240,8 @@ fn keys(extension: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
     })
 }
 
-/// `\=`, `\\`, `\n` and `\r` as what they stand for; a backslash before anything else stands for itself.
+/// `\=` and `\\` as what they stand for; a backslash before anything else stands for itself. The server writes domains without the second
+/// one: `CORP\nina` holds no line break.
 fn unescaped<'a>(value: &'a [u8], arena: &'a Bump) -> &'a BStr {
     if memchr::memchr(b'\\', value).is_none() {
         return BStr::new(value);
@@ -249,8 +251,6 @@ fn unescaped<'a>(value: &'a [u8], arena: &'a Bump) -> &'a BStr {
     while let Some(byte) = bytes.next() {
         let escaped = match (byte, bytes.peek()) {
             (b'\\', Some(next @ (b'=' | b'\\'))) => Some(*next),
-            (b'\\', Some(b'n')) => Some(b'\n'),
-            (b'\\', Some(b'r')) => Some(b'\r'),
             _ => None,
         };
         text.push(escaped.unwrap_or(byte));
@@ -290,6 +290,22 @@ mod tests {
         check(&record("SECRET - SOMETHING", ANN), "Query ann.b@10.1.0.7 | other | - | Success 10004");
         check(&record("SYSTEM - CHECK", "rt=1795314083000"), "Other -@- | other | - | Success 10004");
         check(&record("USER - LOGIN", ANN).replace("Thycotic Software", "Delinea"), "Login ann.b@10.1.0.7 | connect | - | Success 10004");
+    }
+
+    #[test]
+    fn domains_with_one_backslash_or_two() {
+        for backslash in ["\\", "\\\\"] {
+            let user = format!("CORP{backslash}nina");
+            check(
+                &record(
+                    "USER - LOGIN",
+                    &format!(
+                        "msg=Event: [User] Action: [Login] By User: {user} Item Name: {user} (Item Id: 7)  suid=7 suser={user} src=10.1.0.7 rt=Nov 22 2026 02:21:23"
+                    ),
+                ),
+                "Login CORP\\nina@10.1.0.7 | connect | - | Success 10004",
+            );
+        }
     }
 
     /// A secret's name that brings in keys or a header of its own.

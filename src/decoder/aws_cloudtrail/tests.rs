@@ -41,6 +41,25 @@ fn who_calls() {
 }
 
 #[test]
+fn what_the_caller_asked_for() {
+    let arena = Bump::new();
+    for (asked, database, statement) in [
+        (r#""queryString":"SELECT 1","queryExecutionContext":{"database":"shop"}"#, Some("shop"), Some("SELECT 1")),
+        (r#""queryString":"***OMITTED***","database":"dev""#, Some("dev"), None),
+        (r#""sql":"**********","database":"**********","schema":"**********""#, None, None),
+        (r#""statement":"HIDDEN_DUE_TO_SECURITY_REASONS""#, None, None),
+        (r#""bucketName":"b""#, None, None),
+    ] {
+        let text = record(KEY, &format!(r#","requestParameters":{{{asked}}}"#));
+        let Decoded::Event(event) = Trail::new(&Options::default()).decode(Record::new(text.as_bytes()), &arena) else {
+            panic!("{text}");
+        };
+        assert_eq!((event.database, event.statement), (database.map(BStr::new), statement.map(BStr::new)), "{asked}");
+        assert_eq!(event.objects, ["s3:GetObject"]);
+    }
+}
+
+#[test]
 fn however_they_are_wrapped() {
     let (one, two) = (record(KEY, r#","eventID":"a""#), record(KEY, r#","eventID":"b""#));
     check(&format!("{{\"Records\":[{one},{two}]}}"), &[CALL, CALL]);

@@ -96,7 +96,7 @@ pub fn fill<'a>(
 ) -> bool {
     let project = picked.text(RESOURCE).and_then(|name| part(name, "projects/"));
     event.database = project.map(BStr::new);
-    let Some(Value::Raw(data)) = picked.get(METADATA).or(picked.get(DATA)) else { return !is_job(method) };
+    let Some(Value::Raw(data) | Value::Text(data)) = picked.get(METADATA).or(picked.get(DATA)) else { return !is_job(method) };
     let (job, _) = pick::pick_head(data, places, SLOTS, arena);
     if let Some(code) = job.number(ERROR).filter(|code| *code != 0) {
         let denied = matches!(code, 7 | 16);

@@ -52,6 +52,22 @@ fn calls() {
 }
 
 #[test]
+fn without_a_type_and_out_of_a_table() {
+    let call = entry("storage", "storage.objects.get", "").replace(r#""@type":"type.googleapis.com/google.cloud.audit.AuditLog","#, "");
+    assert_eq!(sniff(call.as_bytes(), &Options::default()).certainty, 94);
+    let anybody = r#"{"timestamp":"2026-11-22T02:21:28.484Z","protoPayload":{"serviceName":"x","methodName":"y"}}"#;
+    assert_eq!(sniff(anybody.as_bytes(), &Options::default()).certainty, 0);
+    let done = r#"{"jobChange":{"after":"DONE","job":{"jobConfig":{"queryConfig":{"query":"SELECT 1","statementType":"SELECT"}}}}}"#;
+    let row = call
+        .replace("protoPayload", "protopayload_auditlog")
+        .replace("storage.googleapis.com", "bigquery.googleapis.com")
+        .replace("storage.objects.get", "google.cloud.bigquery.v2.JobService.InsertJob")
+        .replace(r#""resourceName""#, &format!(r#""status":null,"servicedata_v1_bigquery":null,"metadataJson":{done:?},"resourceName""#));
+    assert_eq!(sniff(row.as_bytes(), &Options::default()).certainty, 94);
+    assert_eq!(show(&row), "Query u@x.y Authenticated 10.1.0.7 Some(Select) [] Success None None None Some(\"SELECT 1\")");
+}
+
+#[test]
 fn bigquery_jobs() {
     let job = r#""job":{"jobConfig":{"type":"QUERY","queryConfig":{"query":"SELECT 1","statementType":"SELECT"}},"jobStatus":{"jobState":"DONE"},"jobStats":{"startTime":"2026-11-22T02:21:27.000Z","endTime":"2026-11-22T02:21:28.5Z","queryStats":{"referencedTables":["projects/p/datasets/d/tables/t","projects/q/datasets/d/tables/u"],"outputRowCount":"7"}}}"#;
     let method = "google.cloud.bigquery.v2.JobService.InsertJob";

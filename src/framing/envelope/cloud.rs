@@ -75,6 +75,9 @@ struct LogEntry<'a> {
     proto: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "jsonPayload")]
     json: Option<&'a RawValue>,
+    /// What a table of BigQuery has instead of `protoPayload`.
+    #[serde(borrow, default, rename = "protopayload_auditlog")]
+    row: Option<&'a RawValue>,
     #[serde(borrow, default)]
     timestamp: Loose<'a>,
     #[serde(borrow, default)]
@@ -121,6 +124,10 @@ impl Envelope for Google {
         let time = entry.timestamp.text().and_then(|time| rfc3339(time.as_bytes()));
         let host = labels.database_id.keep(arena).or(labels.instance_id.keep(arena)).or(labels.pod_name.keep(arena));
         let note = Note { time, host: host.map(BStr::new), ..Note::default() };
+        if entry.row.is_some() {
+            let lane = super::lane(&[entry.log.as_bytes()]);
+            return Opened::Carried(Carried { payload: text.trim_ascii().as_bytes(), lane, part: Part::Record, note });
+        }
         // A line of JSON that a container wrote is kept as an object.
         if let Some(object) = entry.proto.or(entry.json.filter(|object| object.get().len() > 2)) {
             let payload = object.get().as_bytes();
