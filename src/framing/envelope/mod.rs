@@ -14,7 +14,9 @@ use crate::event::Time;
 
 pub mod bundle;
 pub mod cloud;
+pub mod console;
 pub mod container;
+pub mod exported;
 pub mod journald;
 pub mod named;
 mod rfc3339;
@@ -44,6 +46,8 @@ pub static ENVELOPES: &[Kind] = &[
     shipper::INDEXED,
     shipper::RELAY,
     shipper::MAPPED,
+    exported::EXPORTED,
+    console::CONSOLE,
     stamped::FLUENTD,
     stamped::STAMPED,
     stamped::STREAMED,
