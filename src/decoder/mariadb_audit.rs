@@ -146,7 +146,7 @@ impl Decoder for Audit {
         let stamp = if self.start == Start::Bare { record.note.time } else { self.time(row.time) };
         let Some(time) = stamp else { return Decoded::Reject("unreadable time stamp") };
         let mut event = Event::new(Kind::Other, time);
-        (event.address, event.port) = peer(row.host);
+        (event.address, event.port) = peer(row.host.trim_ascii());
         event.database = some(row.database);
         event.session = some(row.connection);
         event.truncated = record.truncated;

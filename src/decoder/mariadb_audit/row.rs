@@ -168,7 +168,9 @@ pub fn tail(line: &[u8]) -> Option<Tail<'_>> {
 /// A line without its eleventh column: RDS adds how the client is connected.
 fn without_connection_type(line: &[u8]) -> Option<&[u8]> {
     let (line, column) = line.split_at_checked(near_end(b',', line)?)?;
-    matches!(column, b",SSL/TLS" | b",TCP/IP" | b",SOCKET" | b",NAMED_PIPE" | b",SHARED_MEMORY" | b",UNDEFINED").then_some(line)
+    let word = column.strip_prefix(b",")?;
+    let known = matches!(word, b"SSL/TLS" | b"SSL" | b"TLS" | b"TCP/IP" | b"SOCKET" | b"NAMED_PIPE" | b"SHARED_MEMORY" | b"UNDEFINED");
+    (known || matches!(word, [b'0'..=b'5'])).then_some(line)
 }
 
 fn tail_of(line: &[u8]) -> Option<Tail<'_>> {
@@ -275,7 +277,7 @@ fn columns<'a>(time: &'a [u8], body: &'a [u8], user_end: usize) -> Option<Row<'a
             let close = near_end(b'\'', rest)?;
             let end = rest.get(close + 1..)?;
             // RDS for MySQL has two columns more, which are empty here.
-            let more = without_connection_type(end).or(end.strip_suffix(b",,")).or(end.strip_suffix(b","));
+            let more = without_connection_type(end).filter(|code| !code.is_empty()).or(end.strip_suffix(b",,")).or(end.strip_suffix(b","));
             let code = more.unwrap_or(end).strip_prefix(b",")?;
             number(code)?;
             // `''` is an empty statement; a single quote is a torn row.
@@ -317,6 +319,8 @@ mod tests {
         check("20261122 02:21:28,vm,root,localhost,3,0,CONNECT,,,0", "root", "localhost", Op::Connect, "", "0");
         check("20261122 02:21:28,vm,u,10.0.0.1:5123,3,0,CONNECT,app,TLSv1.3,0", "u", "10.0.0.1:5123", Op::Connect, "TLSv1.3", "0");
         check("20261122 02:21:28,vm,u,10.0.0.1,3,0,CONNECT,app,,0,SSL/TLS", "u", "10.0.0.1", Op::Connect, "", "0");
+        check("20261122 02:21:28,vm,u,10.0.0.1,3,0,CONNECT,app,,0,SSL", "u", "10.0.0.1", Op::Connect, "", "0");
+        check("20261122 02:21:28,vm,u,10.0.0.1,3,0,FAILED_CONNECT,,,1045,4", "u", "10.0.0.1", Op::FailedConnect, "", "1045");
         check("1795314088123456,vm,u,10.0.0.1,3,7,QUERY,app,'select 1',0", "u", "10.0.0.1", Op::Query, "select 1", "0");
         check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,SSL/TLS", "u", "h", Op::Query, "select 1", "0");
         check("20261122 02:21:28,vm,u,h,3,7,QUERY,app,'select 1',0,", "u", "h", Op::Query, "select 1", "0");

@@ -17,7 +17,7 @@ use super::object;
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::framing::csv::Csv;
-use crate::framing::lines::Lines;
+use crate::framing::json::Objects;
 
 const FIELDS: &[(&str, &str)] = &[
     ("time", "`timestamp`, UTC"),
@@ -48,7 +48,7 @@ pub const JSON: Format = Format {
             Guess::NO
         }
     },
-    open: |_, options| (Box::new(Lines::new()), Box::new(Percona::new(options, json))),
+    open: |_, options| (Box::new(Objects::new(&[])), Box::new(Percona::new(options, json))),
     guide: Guide {
         system: "Percona Server 5.5 to 8.0",
         switch_on: "`INSTALL PLUGIN audit_log SONAME 'audit_log.so'`, `audit_log_format = JSON`",

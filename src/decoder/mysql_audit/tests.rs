@@ -348,7 +348,7 @@ fn percona_json_and_csv() {
             "Other",
             "LoginFailed a\nb? @10.0.0.7 op=connect code=1045",
             "Query app @local sql=SELECT 1/2 code=0",
-            "reject: not a record of percona's audit_log: {\"audit_record\":{\"name\":\"Qu",
+            "reject: not a record of percona's audit_log: {\"audit_record\":{\"name\":\"Qu\n",
         ],
     );
     let forged = "\"Query\"\",\"\"9_2026-11-22T09:00:00";
