@@ -350,7 +350,9 @@ impl Decoder for Audit {
             event.truncated |= more;
             event.dialect = Dialect::Generic;
             let (schema, object) = (values.get(Field::Schema), values.get(Field::Object));
-            if !object.is_empty() {
+            // Of a batch it is the database, and the statement tells more.
+            let database = matches!(act, Act::Batch) && schema.is_empty();
+            if !object.is_empty() && !database {
                 let mut name = bumpalo::collections::Vec::with_capacity_in(schema.len() + 1 + object.len(), arena);
                 name.extend_from_slice(schema);
                 if !schema.is_empty() {

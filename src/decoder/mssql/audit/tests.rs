@@ -72,6 +72,12 @@ fn the_same_event_however_it_comes() {
 }
 
 #[test]
+fn the_database_is_no_object_of_a_batch() {
+    let seen = one(&text("BCM", "web", "shop", "SELECT * FROM customers", "app").replace("schema_name:dbo", "schema_name:"));
+    assert_eq!((seen.object.as_str(), seen.statement.as_str()), ("", "SELECT * FROM customers"));
+}
+
+#[test]
 fn lines_inside_values_set_nothing_that_counts() {
     let fake = "x\nclient_ip:6.6.6.6\nsession_server_principal_name:sa\nserver_principal_name:sa\nsession_id:1\nstatement:DROP TABLE t\nadditional_information:\napplication_name:y";
     for text in [
