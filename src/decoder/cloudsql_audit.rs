@@ -33,12 +33,12 @@ pub const FORMAT: Format = Format {
             ("principal", "`request.user`; the server verified it"),
             ("address", "MySQL: `request.ip`; PostgreSQL: absent"),
             ("database", "`request.database`; MySQL: of the first object"),
-            ("session", "`request.databaseSessionId`, `request.connectionId`"),
+            ("session", "`request.databaseSessionId`; MySQL: `request.threadId`, `request.connectionId`"),
             ("statement", "`request.statement`, `request.query`, joined from its chunks"),
             ("operation", "the statement, else `request.command`, `request.cmd`"),
             ("objects", "`request.object`, `request.objects`, else the statement"),
-            ("outcome", "PostgreSQL: unknown (a refused statement is not in it); MySQL: `request.status`"),
-            ("code", "MySQL: `request.status`"),
+            ("outcome", "PostgreSQL: unknown (a refused statement is not in it); MySQL: `request.errCode`, `request.status`"),
+            ("code", "MySQL: `request.errCode`, `request.status`"),
             ("kind", "`request.@type`, `request.cmd`"),
         ],
         forgery: "No record of another: all client text is escaped",
@@ -88,6 +88,10 @@ impl Number {
             Number::Nothing => None,
         }
     }
+
+    fn says(&self, word: &str) -> bool {
+        matches!(self, Number::Text(text) if text.eq_ignore_ascii_case(word))
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -117,7 +121,7 @@ struct Request<'a> {
     ip: Text<'a>,
     #[serde(default, rename = "databaseSessionId")]
     session: Number,
-    #[serde(default, rename = "connectionId")]
+    #[serde(default, rename = "connectionId", alias = "threadId")]
     connection: Number,
     #[serde(default, rename = "statementId")]
     statement_id: Number,
@@ -127,8 +131,11 @@ struct Request<'a> {
     chunk: Number,
     #[serde(default, rename = "chunkCount")]
     chunks: Number,
+    /// A word or a number.
     #[serde(default)]
     status: Number,
+    #[serde(default, rename = "errCode")]
+    code: Number,
 }
 
 #[derive(Deserialize)]
@@ -259,8 +266,12 @@ impl Audit {
 }
 
 fn mysql<'a>(request: Request<'a>, time: Time, arena: &'a Bump) -> Event<'a> {
-    let status = request.status.get();
+    let status = request.code.get().or(request.status.get());
+    let failed = request.status.says("unsuccessful");
     let outcome = match status {
+        None if failed => Outcome::Error,
+        None if request.status.says("successful") => Outcome::Success,
+        Some(0) if failed => Outcome::Error,
         Some(0) => Outcome::Success,
         Some(1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 3118) => Outcome::Denied,
         Some(_) => Outcome::Error,
@@ -379,5 +390,11 @@ mod tests {
         assert_eq!(got, "Query web Authenticated app select 1 from t [\"app.t\"] Success 0 false");
         let got = show(&mut audit, &mysql(r#""cmd":"connect","status":"1045","ip":"10.1.0.7""#));
         assert_eq!(got, "LoginFailed web Claimed app - [] Denied 1045 false");
+        let got = show(&mut audit, &mysql(r#""cmd":"connect","status":"unsuccessful","errCode":"1045","threadId":"9""#));
+        assert_eq!(got, "LoginFailed web Claimed app - [] Denied 1045 false");
+        let got = show(&mut audit, &mysql(r#""cmd":"select","query":"select 1","status":"successful","threadId":"9""#));
+        assert_eq!(got, "Query web Authenticated app select 1 [] Success - false");
+        let got = show(&mut audit, &mysql(r#""cmd":"select","query":"select x","status":"unsuccessful","errCode":"0""#));
+        assert_eq!(got, "Error web Authenticated app select x [] Error 0 false");
     }
 }
