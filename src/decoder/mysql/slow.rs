@@ -44,7 +44,7 @@ use crate::token::{WordId, WordIds};
 pub mod entry;
 pub mod framer;
 
-use entry::{Entry, TIME, USER};
+use entry::{Entry, OLD_USER, TIME, USER};
 
 pub const FORMAT: Format = Format {
     name: "mysql-slow",
@@ -53,20 +53,20 @@ pub const FORMAT: Format = Format {
     sniff,
     open: |_, options| (Box::new(framer::Framer::default()), Box::new(Slow::new(options))),
     guide: Guide {
-        system: "MySQL 5.0 to 9, Percona Server, MariaDB 5.1 to 12, RDS and Aurora with log_output=FILE",
+        system: "MySQL 5.0 to 9, Percona Server, MariaDB 5.1 to 12, RDS and Aurora with log_output=FILE, TiDB",
         switch_on: "`slow_query_log = ON`, `long_query_time = 0`, `log_output = FILE`; `log_slow_extra = ON` from MySQL 8.0.14 on, `log_slow_verbosity = full` in Percona Server",
         fields: &[
             ("time", "SET timestamp, the start of the statement; the # Time line, less the duration, where the client has set that clock"),
             ("principal", "User@Host, in brackets; verified, except in the anonymous account"),
             ("address", "User@Host"),
-            ("database", "Schema, or `use` where it has changed"),
-            ("session", "Id or Thread_id"),
+            ("database", "Schema, or `use` where it has changed; TiDB: DB"),
+            ("session", "Id or Thread_id; TiDB: Conn_ID"),
             ("statement", "the text behind SET timestamp"),
             ("operation", "the statement"),
             ("objects", "the statement"),
-            ("outcome", "Last_errno or Errno (Percona Server, log_slow_extra)"),
+            ("outcome", "Last_errno or Errno (Percona Server, log_slow_extra); TiDB: Succ"),
             ("code", "Last_errno or Errno (Percona Server, log_slow_extra)"),
-            ("rows", "Rows_sent, else Rows_affected"),
+            ("rows", "Rows_sent, else Rows_affected; TiDB: Result_rows"),
             ("duration", "Query_time"),
             ("kind", "`# administrator command`, else a query"),
         ],
@@ -79,7 +79,8 @@ pub const FORMAT: Format = Format {
 fn sniff(sample: &[u8], _: &Options) -> Guess {
     let (mut users, mut costs, mut foreign) = (0, 0, 0);
     for line in sample.split(|b| *b == b'\n').take(400) {
-        users += usize::from(line.starts_with(USER) || (line.starts_with(TIME) && line.holds(" # User@Host: ")));
+        users +=
+            usize::from(line.starts_with(USER) || line.starts_with(OLD_USER) || (line.starts_with(TIME) && line.holds(" # User@Host: ")));
         costs += usize::from(line.starts_with(b"# Query_time: "));
         foreign += usize::from(users == 0 && !line.is_empty() && !line.starts_with(b"#") && !banner(line) && !head(line));
     }
@@ -250,6 +251,12 @@ impl Decoder for Slow {
                     Outcome::Error => Kind::Error,
                     _ => Kind::Query,
                 };
+            }
+        }
+        if let Some(succeeded) = entry.succeeded {
+            event.outcome = if succeeded { Outcome::Success } else { Outcome::Error };
+            if !succeeded && event.kind == Kind::Query {
+                event.kind = Kind::Error;
             }
         }
         Decoded::Event(event)

@@ -8,8 +8,12 @@ use crate::framing::seek::{Seek, near};
 /// What an entry begins with.
 pub const TIME: &[u8] = b"# Time: ";
 pub const USER: &[u8] = b"# User@Host: ";
+/// The same in the first versions of TiDB: `name@address`.
+pub const OLD_USER: &[u8] = b"# User: ";
 /// The line with duration and rows.
 pub const COST: &[u8] = b"# Query_time: ";
+/// TiDB's second line.
+const TIDB: &[u8] = b"# Txn_start_ts: ";
 /// Stands in place of a statement.
 pub const ADMINISTRATOR: &[u8] = b"# administrator command: ";
 
@@ -29,6 +33,10 @@ pub struct Entry<'a> {
     pub rows_affected: Option<u64>,
     pub bytes_sent: Option<u64>,
     pub errno: Option<&'a [u8]>,
+    /// TiDB wrote it, which logs statements that it has compiled, each in one line.
+    pub tidb: bool,
+    /// TiDB says whether the statement succeeded.
+    pub succeeded: Option<bool>,
     /// More than one line states the cost: somebody's database has a strange name.
     pub twice: bool,
     /// Behind `use`.
@@ -57,6 +65,9 @@ impl<'a> Entry<'a> {
             {
                 entry.command = Some(command.trim_ascii_end().strip_suffix(b";").unwrap_or(command.trim_ascii_end()));
             } else if line.starts_with(b"#") && entry.timestamp.is_none() && entry.used.is_none() {
+                // No client's text stands before its second line.
+                entry.tidb |=
+                    at > 0 && entry.stamp.is_some() && at == record.seek(b"\n").map_or(0, |end| end + 1) && line.starts_with(TIDB);
                 costs += usize::from(third == Some(&b'Q') && line.starts_with(COST));
                 entry.attributes(line);
             } else if !entry.set(line) {
@@ -119,6 +130,9 @@ impl<'a> Entry<'a> {
             self.session = id.or(self.session);
             return;
         }
+        if self.tidb && self.of_tidb(line) {
+            return;
+        }
         // The last of equal keys counts: a name in the line may hold keys of its own, before the server's.
         let mut key: &[u8] = b"";
         let mut rest = line;
@@ -147,6 +161,25 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// TiDB has one key in a line where the value is a name.
+    fn of_tidb(&mut self, line: &'a [u8]) -> bool {
+        let value = |key: &[u8]| line.strip_prefix(key).map(<[u8]>::trim_ascii);
+        if let Some(user) = value(OLD_USER) {
+            self.account = Some(user);
+        } else if let Some(id) = value(b"# Conn_ID: ") {
+            self.session = Some(id);
+        } else if let Some(name) = value(b"# DB: ") {
+            self.schema = Some(name);
+        } else if let Some(text) = value(b"# Succ: ") {
+            self.succeeded = Some(text == b"true");
+        } else if let Some(rows) = value(b"# Result_rows: ") {
+            self.rows_sent = number(rows);
+        } else {
+            return line.starts_with(b"# Prev_stmt: ");
+        }
+        true
+    }
+
     /// What the server says of the statement shows that it was parsed to its end: it took locks, moved rows, ended without an error or
     /// with one of the execution, or took longer than reading text does.
     pub fn parsed(&self) -> bool {
@@ -156,7 +189,8 @@ impl<'a> Entry<'a> {
         const RUN: [&[u8]; 8] = [b"1142", b"1143", b"1146", b"1062", b"1205", b"1213", b"1451", b"1452"];
         let some = |n: Option<u64>| n.is_some_and(|n| n > 0);
         !self.twice
-            && (some(self.lock_us)
+            && (self.tidb
+                || some(self.lock_us)
                 || some(self.rows_sent)
                 || some(self.rows_examined)
                 || some(self.rows_affected)
@@ -346,7 +380,11 @@ pub fn account(text: &[u8]) -> Option<Account<'_>> {
     let text = text.trim_ascii_end();
     let (names, place) = match text.seek_last(b" @ ") {
         Some(at) => (text.get(..at)?, text.get(at + 3..)?),
-        None => (text.strip_suffix(b" @")?, &b""[..]),
+        None => match (text.strip_suffix(b" @"), memchr::memrchr(b'@', text)) {
+            (Some(names), _) => (names, &b""[..]),
+            (None, Some(at)) => (text.get(..at)?, text.get(at + 1..)?),
+            (None, None) => return None,
+        },
     };
     let (host, ip) = match (memchr::memrchr(b'[', place), place.strip_suffix(b"]")) {
         (Some(at), Some(inner)) => (place.get(..at)?, inner.get(at + 1..)?),
@@ -382,6 +420,7 @@ mod tests {
             ("x[y][x[y] @ h [1.1.1.1]", "x[y]", "x[y]", "h", "1.1.1.1"),
             ("a @ b[a @ b] @ h [1.1.1.1]", "a @ b", "a @ b", "h", "1.1.1.1"),
             ("root @ localhost", "root", "root", "localhost", ""),
+            ("web@10.0.0.7", "web", "web", "10.0.0.7", ""),
         ] {
             let want = Account { account: name.as_bytes(), user: user.as_bytes(), host: host.as_bytes(), ip: ip.as_bytes() };
             let got = account(text.as_bytes());

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Clock;
-use super::entry::{ADMINISTRATOR, COST, Entry, TIME, USER};
+use super::entry::{ADMINISTRATOR, COST, Entry, OLD_USER, TIME, USER};
 use crate::decoder::mysql::doubt::Doubt;
 use crate::decoder::mysql::lex::{Lexed, Lexer};
 use crate::decoder::mysql::{banner, head};
@@ -23,7 +23,7 @@ pub const OPEN: &str = "may be text of the entry before it";
 const ENTRIES: usize = 64;
 const BROKEN: usize = 64 << 10;
 /// Lines within which the cost of the statement follows.
-const COST_WITHIN: usize = 6;
+const COST_WITHIN: usize = 10;
 
 /// Frames the slow log.
 #[derive(Debug, Serialize, Deserialize)]
@@ -192,7 +192,7 @@ impl Framer {
                 break;
             }
             seen += 1;
-            user |= line.starts_with(USER) || (line.starts_with(TIME) && line.seek(USER).is_some());
+            user |= line.starts_with(USER) || line.starts_with(OLD_USER) || (line.starts_with(TIME) && line.seek(USER).is_some());
             cost |= line.starts_with(COST);
             if user && cost {
                 seen = COST_WITHIN;
