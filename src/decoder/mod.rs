@@ -147,6 +147,7 @@ pub mod xml_text;
 #[rustfmt::skip]
 pub static FORMATS: &[Format] = &[
     postgres::csvlog::FORMAT,
+    postgres::greenplum::FORMAT,
     postgres::jsonlog::FORMAT,
     postgres::stderr::FORMAT,
     postgres::k8s::FORMAT,

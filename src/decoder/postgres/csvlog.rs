@@ -61,10 +61,19 @@ const COLUMNS: usize = 22;
 const TRIED: usize = 200;
 
 fn sniff(sample: &[u8], options: &Options) -> Guess {
-    if !begins(sample) && sample.seek(b"\",\"").is_none() {
+    let (good, all) = tried(sample, &mut CsvLog::new(options));
+    if good == 0 {
         return Guess::NO;
     }
-    let (mut framer, mut decoder, mut arena) = (Csv::new(begins), CsvLog::new(options), Bump::new());
+    Guess::new((99 * good / all) as u8, format!("{good} of the first {all} records have the columns of PostgreSQL's csvlog"))
+}
+
+/// Of the first records of a sample, how many the decoder understands, and how many it was shown.
+pub(super) fn tried(sample: &[u8], decoder: &mut dyn Decoder) -> (u32, u32) {
+    if !begins(sample) && sample.seek(b"\",\"").is_none() {
+        return (0, 0);
+    }
+    let (mut framer, mut arena) = (Csv::new(begins), Bump::new());
     let (mut rest, mut good, mut all) = (sample, 0u32, 0u32);
     while all < TRIED as u32 {
         match framer.next(rest, More::Idle) {
@@ -86,17 +95,14 @@ fn sniff(sample: &[u8], options: &Options) -> Guess {
         good = u32::from(matches!(decoder.decode(record, &arena), Decoded::Event(_)));
         all = 1;
     }
-    if good == 0 {
-        return Guess::NO;
-    }
-    Guess::new((99 * good / all) as u8, format!("{good} of the first {all} records have the columns of PostgreSQL's csvlog"))
+    (good, all)
 }
 
 /// How the names of the columns begin, where somebody exported the log from a table.
 const HEADING: &[u8] = b"log_time,";
 
 /// Whether a record begins here: a time stamp, as every first column is.
-fn begins(bytes: &[u8]) -> bool {
+pub(super) fn begins(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\"").unwrap_or(bytes);
     if bytes.starts_with(HEADING) {
         return true;
@@ -118,7 +124,7 @@ impl CsvLog {
 
 /// One column: `None` is NULL (nothing between the commas), which differs from the empty text.
 #[derive(Debug, Clone, Copy)]
-enum Column<'a> {
+pub(super) enum Column<'a> {
     Null,
     Plain(&'a [u8]),
     /// Holds doubled quotes.
@@ -126,7 +132,7 @@ enum Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    fn text(self, arena: &'a Bump) -> Option<&'a [u8]> {
+    pub(super) fn text(self, arena: &'a Bump) -> Option<&'a [u8]> {
         match self {
             Column::Null => None,
             Column::Plain(text) => Some(text),
@@ -134,12 +140,12 @@ impl<'a> Column<'a> {
         }
     }
 
-    fn is_null(self) -> bool {
+    pub(super) fn is_null(self) -> bool {
         matches!(self, Column::Null)
     }
 
     /// The text of a column that holds no quotes.
-    fn plain(self) -> &'a [u8] {
+    pub(super) fn plain(self) -> &'a [u8] {
         match self {
             Column::Plain(text) => text,
             _ => b"",
@@ -148,17 +154,21 @@ impl<'a> Column<'a> {
 }
 
 /// Walks the columns of one record.
-struct Columns<'a> {
+pub(super) struct Columns<'a> {
     /// `None`: the record is used up.
     rest: Option<&'a [u8]>,
-    seen: usize,
+    pub(super) seen: usize,
     /// A quoted column does not end, or something follows its closing quote.
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 impl<'a> Columns<'a> {
+    pub(super) fn new(record: &'a [u8]) -> Self {
+        Columns { rest: Some(record), seen: 0, broken: false }
+    }
+
     #[inline]
-    fn next(&mut self) -> Column<'a> {
+    pub(super) fn next(&mut self) -> Column<'a> {
         let Some(rest) = self.rest else { return Column::Null };
         self.seen += 1;
         match rest {
@@ -192,7 +202,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn pass(&mut self, columns: usize) {
+    pub(super) fn pass(&mut self, columns: usize) {
         for _ in 0..columns {
             self.next();
         }
@@ -204,7 +214,7 @@ impl Decoder for CsvLog {
         if record.bytes.starts_with(HEADING) {
             return Decoded::Skip("heading of the columns");
         }
-        let mut columns = Columns { rest: Some(record.bytes), seen: 0, broken: false };
+        let mut columns = Columns::new(record.bytes);
         let time = columns.next().plain();
         let user = columns.next();
         let database = columns.next();

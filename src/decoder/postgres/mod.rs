@@ -6,6 +6,7 @@
 
 pub mod activity;
 pub mod csvlog;
+pub mod greenplum;
 pub mod jsonlog;
 pub mod k8s;
 pub mod stderr;
