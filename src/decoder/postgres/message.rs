@@ -197,6 +197,11 @@ fn act<'a>(fields: &Fields<'a>, event: &mut Event<'a>, arena: &'a Bump) {
                 event.kind = Kind::Logout;
             }
         }
+        Some(b'D') => {
+            if let Some(sql) = of_node(message) {
+                query(event, sql, Outcome::Unknown);
+            }
+        }
         Some(b'A') => {
             if let Some(body) = message.strip_prefix(b"AUDIT: ") {
                 audit(event, body, arena);
@@ -227,6 +232,13 @@ fn query<'a>(event: &mut Event<'a>, sql: &'a [u8], outcome: Outcome) {
     event.statement = Some(BStr::new(sql));
 }
 
+/// `DB node id: N backend pid: N statement: SQL`, as Pgpool-II says what it hands to which server.
+fn of_node(message: &[u8]) -> Option<&[u8]> {
+    let rest = message.strip_prefix(b"DB node id: ")?;
+    let (head, sql) = (rest.get(..rest.seek(b"statement: ")?)?, rest.get(rest.seek(b"statement: ")? + 11..)?);
+    head.iter().all(|b| b.is_ascii_digit() || b" backend pid:".contains(b)).then_some(sql)
+}
+
 /// `NAME[/PORTAL]: SQL` or `fetch from NAME[/PORTAL]: SQL`.
 fn execute<'a>(event: &mut Event<'a>, named: &'a [u8], outcome: Outcome) {
     if let Some(sql) = after_name(named) {
@@ -247,7 +259,9 @@ fn duration<'a>(event: &mut Event<'a>, rest: &'a [u8], fields: &Fields<'a>, aren
         }
         return;
     }
-    let Some(rest) = rest.strip_prefix(b"  ") else { return };
+    // Two blanks, unless somebody has squeezed them.
+    let Some(rest) = rest.strip_prefix(b" ") else { return };
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
     if let Some(sql) = rest.strip_prefix(b"statement: ") {
         query(event, prepared(sql, fields.detail).unwrap_or(sql), Outcome::Success);
     } else if let Some(named) = rest.strip_prefix(b"execute ") {
@@ -445,12 +459,14 @@ mod tests {
     fn reports() {
         for (message, want) in [
             ("statement: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") None"),
+            ("DB node id: 0 backend pid: 22 statement: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") None"),
             ("execute <unnamed>: SELECT $1", "Query Some(Authenticated) Some(\"SELECT $1\") None"),
             ("execute fetch from s/c: SELECT 2", "Query Some(Authenticated) Some(\"SELECT 2\") None"),
             ("execute x: DROP TABLE t: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") None"),
             ("execute x: SELECT 1 -- : DROP TABLE t", "Query Some(Authenticated) Some(\"DROP TABLE t\") None"),
             ("execute x: SELECT 'a: select b'", "Query Some(Authenticated) Some(\"SELECT 'a: select b'\") None"),
             ("duration: 0.293 ms", "Other Some(Claimed) None Some(293)"),
+            ("duration: 12.5 ms statement: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") Some(12500)"),
             ("duration: 12.5 ms  statement: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") Some(12500)"),
             ("duration: 1.000 ms  execute S_1: SELECT 1", "Query Some(Authenticated) Some(\"SELECT 1\") Some(1000)"),
             ("duration: 1.000 ms  parse S_1: SELECT 1", "Other Some(Claimed) None Some(1000)"),

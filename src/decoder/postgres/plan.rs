@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Event, Kind, Outcome};
 use crate::framing::seek::Seek;
 
-const PLAN: &[u8] = b"  plan:";
+const PLAN: &[u8] = b"plan:";
 
 /// What follows `duration: N ms` where auto_explain wrote the message; the plan behind it. Windows ends its lines with CR and LF.
 pub fn plan(text: &[u8]) -> Option<&[u8]> {
-    let rest = text.strip_prefix(PLAN)?;
+    let text = text.strip_prefix(b" ")?;
+    let rest = text.strip_prefix(b" ").unwrap_or(text).strip_prefix(PLAN)?;
     rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")
 }
 

@@ -13,6 +13,7 @@ mod known;
 mod learn;
 mod words;
 
+pub use known::patroni;
 use words::{english, last_word, unblanked, word};
 
 /// Steps that one match may take: the fields of a hostile line can be split in very many ways.
@@ -310,21 +311,27 @@ impl Prefix {
 
     /// The first severity or label anywhere in `text`, and where the message after it begins.
     pub fn word_anywhere(text: &[u8]) -> Option<(Word, usize)> {
-        for colon in memchr::memchr_iter(b':', text).filter(|at| text.get(at + 1..).is_some_and(|rest| rest.starts_with(b"  "))) {
+        Prefix::word_before(text, b"  ")
+    }
+
+    /// The same, where these blanks follow its colon: somebody may have squeezed the server's two.
+    fn word_before(text: &[u8], blanks: &[u8]) -> Option<(Word, usize)> {
+        for colon in memchr::memchr_iter(b':', text).filter(|at| text.get(at + 1..).is_some_and(|rest| rest.starts_with(blanks))) {
+            let end = colon + 1 + blanks.len();
             // The word stands between a separator and the colon.
             let from = colon.saturating_sub(35);
             let before = text.get(from..colon)?;
             let name = unblanked(before);
             match english(name) {
-                Some((word, rest)) if rest.last().is_some_and(|b| !b.is_ascii_alphabetic()) => return Some((word, colon + 3)),
+                Some((word, rest)) if rest.last().is_some_and(|b| !b.is_ascii_alphabetic()) => return Some((word, end)),
                 None if !ends_with_word(name) => continue,
                 _ => {}
             }
             let mut starts = before.iter().enumerate().filter(|(_, b)| !b.is_ascii_alphabetic()).map(|(i, _)| from + i + 1);
-            let found = starts.find_map(|start| word(text.get(start..)?).filter(|(_, used)| start + used == colon + 3).map(|(w, _)| w));
-            let found = found.or_else(|| word(text.get(from..)?).filter(|(_, used)| from == 0 && *used == colon + 3).map(|(w, _)| w));
+            let found = starts.find_map(|start| word(text.get(start..)?).filter(|(_, used)| start + used == end).map(|(w, _)| w));
+            let found = found.or_else(|| word(text.get(from..)?).filter(|(_, used)| from == 0 && *used == end).map(|(w, _)| w));
             if let Some(found) = found {
-                return Some((found, colon + 3));
+                return Some((found, end));
             }
         }
         None
@@ -370,6 +377,8 @@ fn meaning(escape: u8) -> Option<(Field, Form)> {
         b'l' => (Field::Line, Form::Digits),
         b'P' | b'x' | b'Q' => (Field::Ignored, Form::Word),
         b'v' | b'L' => (Field::Ignored, Form::Word),
+        // YugabyteDB: cloud, region, zone and host.
+        b'C' | b'R' | b'Z' | b'H' => (Field::Ignored, Form::Word),
         b'c' => (Field::Session, Form::SessionId),
         b'e' => (Field::Code, Form::SqlState),
         b'r' | b'h' => (Field::Remote, Form::Remote),

@@ -20,7 +20,7 @@ use super::csvlog::phase;
 use super::forgery::{FORGED, HOSTILE_NAME, NEARBY, Stderr};
 use super::message::{self, Fields, Phase, authorized, authorizes};
 use super::plan::Recent;
-use super::prefix::{Match, Prefix, Word};
+use super::prefix::{Match, Prefix, Word, patroni};
 use super::session::{Marks, Session, Sessions};
 use super::severity::{Label, Severity};
 use super::translated::english;
@@ -40,7 +40,7 @@ pub const FORMAT: Format = Format {
         (Box::new(Stderr::new(choice.clone())), Box::new(StderrLog::new(choice, options)))
     },
     guide: Guide {
-        system: "PostgreSQL 8 to 18, RDS and Aurora PostgreSQL",
+        system: "PostgreSQL 8 to 18, RDS and Aurora PostgreSQL, Pgpool-II",
         switch_on: "`log_line_prefix = '%m [%p] %q%u@%d %r app=%a sess=%c line=%l state=%e '`, `log_connections = on`, `log_disconnections = on`, and `log_statement = all` or pgaudit; csvlog or jsonlog is safer",
         fields: &[
             ("time", "`%m`, `%t` or `%n` of log_line_prefix"),
@@ -63,7 +63,7 @@ pub const FORMAT: Format = Format {
             ("kind", "the message"),
         ],
         forgery: "Whole lines, by a line break in the user or database name, before any login. Such lines are marked and name no token. What stands near them is believed where it goes on with a session that was known before: the same process, user and database and, as far as the prefix has them, the client's port (`%r`), the session's id (`%c`) and the next number (`%l`). Without `%r` or `%l` whoever sees process, user and database of a session (`pg_stat_activity` shows them to all) can write lines as it; with them he must guess",
-        ignored: "Messages of background processes and notices: kept as `other`",
+        ignored: "Messages of background processes and notices: kept as `other`; what Patroni writes between them",
         source: "<https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LINE-PREFIX>",
     },
 };
@@ -152,6 +152,9 @@ impl Decoder for StderrLog {
         let hostile = record.suspect == Some(HOSTILE_NAME);
         let found = if hostile { hostile_match(&self.prefix, record.bytes) } else { self.prefix.find(first, 0) };
         let Some(found) = found else {
+            if record.suspect.is_none() && patroni(first) {
+                return Decoded::Skip("a line of patroni");
+            }
             return Decoded::Reject(match record.suspect {
                 Some(HOSTILE_NAME | FORGED) => "line torn by a forged name",
                 _ if first.starts_with(b"\t") => "continuation without its record",

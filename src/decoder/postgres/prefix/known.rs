@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{Field, Match, Piece, Prefix, Sampled, Work, last_word, learn};
+use crate::framing::envelope::syslog::calendar::Calendar;
+use crate::framing::envelope::syslog::header::header;
 
 /// Prefixes in common use; the first is taken where a sample does not tell.
 const KNOWN: &[&str] = &[
@@ -24,10 +26,12 @@ const KNOWN: &[&str] = &[
     "%m %u@%d %r [%p] ",
     "%m %u %d %r [%p] %e ",
     "%t:%r:%u@%d:[%p]:",
+    "%t:%r:%u@%d:[%p]:%Q:",
     "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
     "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
     "%t [%p]: user=%u,db=%d,app=%a,client=%h ",
     "%t [%p]: [%l-1] user=%u,db=%d,remote=%r ",
+    "%t [%p]: [%l-1] user=%u,db=%d,app=%a ",
     "%t [%p]: [%l-1] user=%u,db=%d ",
     "%t [%p]: user=%u,db=%d ",
     "%t [%p]: db=%d,user=%u,app=%a,client=%h ",
@@ -43,10 +47,14 @@ const KNOWN: &[&str] = &[
     "%t [%p] %q%u@%d ",
     "%t %u@%d %r [%p] ",
     "%t-%c-",
+    // Pgpool-II.
+    "%m: %a pid %p: ",
+    "%t: pid %p: ",
     "%t ",
     // Within syslog, which has time and process already.
     "db=%d,user=%u,app=%a,client=%h ",
     "user=%u,db=%d,app=%a,client=%h ",
+    "user=%u,db=%d,app=%a ",
     "user=%u,db=%d ",
     "db=%d,user=%u ",
     "[%p]: [%l-1] db=%d,user=%u ",
@@ -75,7 +83,7 @@ impl Prefix {
 
     /// The lines of a sample that a prefix must match, but those that are cut; each with where the last severity in it ends.
     fn lines(sample: &[u8]) -> Vec<Sampled<'_>> {
-        let lines = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t"));
+        let lines = sample.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"\t") && !patroni(l));
         let mut lines: Vec<_> = lines.take(401).map(|line| (line, last_word(line))).collect();
         if lines.len() > 1 && !sample.ends_with(b"\n") {
             lines.pop(); // perhaps cut
@@ -84,10 +92,17 @@ impl Prefix {
     }
 
     fn matches(&self, lines: &[Sampled<'_>], work: &mut Work) -> (usize, usize) {
-        // Where the prefix is next to nothing, at least the blanks must be those of the server.
-        let plain = |line: &[u8], m: Match<'_>| self.tells_time() || line.get(..m.message).is_some_and(|head| head.ends_with(b":  "));
-        let good = |(line, last): &&Sampled<'_>| self.counted(line, *last, work).is_some_and(|m| plain(line, m));
-        (lines.iter().filter(good).count(), lines.len())
+        let (mut good, mut bare, mut headed) = (0, 0, false);
+        for (line, last) in lines {
+            let Some(found) = self.counted(line, *last, work) else { continue };
+            // Where the prefix is next to nothing, at least the blanks must be those of the server, unless lines that have more lack them, too.
+            let own = self.tells_time() || line.get(..found.message).is_some_and(|head| head.ends_with(b":  "));
+            let more = !own && found.at > 0 && self.width() > 1;
+            good += usize::from(own || more);
+            bare += usize::from(!own && found.at == 0);
+            headed |= more;
+        }
+        (if headed { good + bare } else { good }, lines.len())
     }
 
     pub fn tells_time(&self) -> bool {
@@ -141,7 +156,8 @@ impl Prefix {
             found >= *good && prefix.width() >= known.width() && !prefix.takes_too_much(&own, work)
         };
         // Without a time it must be all that there is: a relay's JSON has braces, and a loose prefix would take hostile lines for its own.
-        let timeless = !(known.tells_time() && *good > 0) && prefix.width() > 1 && !prefix.text.starts_with('{');
+        let (told, inside) = (known.tells_time() && *good > 0, prefix.text.starts_with('{') || relayed(&own));
+        let timeless = !told && !inside && prefix.width() > 1;
         let own = prefix.tells_time() || timeless;
         (better && own).then_some((prefix, found, all))
     }
@@ -170,4 +186,20 @@ impl Prefix {
     pub(super) fn counted<'a>(&self, line: &'a [u8], last: Option<usize>, work: &mut Work) -> Option<Match<'a>> {
         work.part(A_MATCH, |work| self.find_before(line, 0, Some(last?), work))
     }
+}
+
+/// Whether most of these lines are syslog's: the prefix stands behind what that puts before it.
+fn relayed(lines: &[Sampled<'_>]) -> bool {
+    const LOOKED_AT: usize = 16;
+    let mut calendar = Calendar::new(None, None);
+    let relayed = lines.iter().take(LOOKED_AT).filter(|(line, _)| header(line, &mut calendar).is_some()).count();
+    relayed * 2 > lines.len().min(LOOKED_AT)
+}
+
+/// Whether Patroni wrote this line, which shares the output of its container with the server: its times have a comma.
+pub fn patroni(line: &[u8]) -> bool {
+    const FORM: &[u8; 24] = b"0000-00-00 00:00:00,000 ";
+    let Some((time, rest)) = line.split_first_chunk::<24>() else { return false };
+    let level = || [&b"DEBUG: "[..], b"INFO: ", b"WARNING: ", b"ERROR: ", b"CRITICAL: "].iter().any(|level| rest.starts_with(level));
+    time.iter().zip(FORM).all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form }) && level()
 }

@@ -130,12 +130,20 @@ fn numbered(prefix: Prefix, lines: &[Line<'_>], work: &mut Work) -> Prefix {
 
 /// A line with a severity in it.
 fn line_of(whole: &[u8], last: Option<usize>) -> Option<Line<'_>> {
-    let (_, message) = Prefix::word_anywhere(whole.get(..LONGEST.min(whole.len()))?)?;
+    let start = whole.get(..LONGEST.min(whole.len()))?;
+    // Other programs have levels, too: where the server's two blanks are one, its own reports must tell.
+    let squeezed = || Prefix::word_before(start, b" ").filter(|(_, at)| whole.get(*at..).is_some_and(reports));
+    let (_, message) = Prefix::word_anywhere(start).or_else(squeezed)?;
     // The word is the longest that ends there.
     let starts =
         (message.saturating_sub(40)..message).filter(|at| whole.get(*at..).and_then(word).is_some_and(|(_, len)| at + len == message));
     let start = starts.min()?;
     Some(Line { whole, last, head: whole.get(..start)?, message: whole.get(message..)? })
+}
+
+/// Whether the message is one that only the server writes.
+fn reports(message: &[u8]) -> bool {
+    [&b"statement: "[..], b"duration: ", b"connection ", b"disconnection: ", b"AUDIT: "].iter().any(|start| message.starts_with(start))
 }
 
 /// A head without its letters and digits: lines of one shape teach the same.

@@ -34,6 +34,11 @@ fn lines() {
         ("%m [%p] %b %q%u@%d ", "2026-11-22 02:05:17.355 UTC [980] checkpointer LOG:  x", "- - - - 980 | x"),
         ("%m [%5p] %-8u %-4d ", "2026-11-22 02:05:17.355 UTC [  980] a        b    LOG:  x", "a b - - 980 | x"),
         ("%m [%5p] %-8u %-4d ", "2026-11-22 02:05:17.355 UTC [  980] longer_name base LOG:  x", "longer_name base - - 980 | x"),
+        (
+            "%m [%p %l %c] [%C %R %Z %H] [%r %a %u %d] ",
+            "2026-11-22 02:05:17.355 EST [980 15 639235e1.3d4] [cloud1 dc1 rack1 n1] [10.0.0.1(5) ysqlsh u d] LOG:  x",
+            "u d 10.0.0.1(5) ysqlsh 980 | x",
+        ),
         ("%n %p %%", "1795313117.355 7 %LOG:  x", "- - - - 7 | x"),
         ("%m [%p] ", "2026-11-22 02:05:17.355 UTC [980] u@d LOG:  x", "none"),
         ("%m [%p] ", "pg_ctl: LOG:  x", "none"),
@@ -68,6 +73,12 @@ fn another_prefix_is_learned() {
         (lines("2026-11-22 02:05:17.355 UTC 6b024ddd.7 u:(NAME) d:(shop) ", &["a", "b"]), "%t %c u:(%u) d:(%d) "),
         // What a known prefix takes for the database is more than that.
         (lines("2026-11-22 02:05:17.355 UTC [7] NAME] 10.0.0.1(5) ", &["a@d [psql", "b@d [etl 2"]), "%t [%p] %u@%d [%a] %r "),
+        // Somebody has squeezed the server's blanks.
+        (
+            lines("2026-11-22 02:05:17 UTC [7]: u=NAME,d=shop,app=psql ", &["a", "b"]).replace("LOG:  ", "LOG: "),
+            "%t [%p]: u=%u,d=%d,app=%a ",
+        ),
+        (lines("user=NAME,db=shop,app=psql ", &["a", "b"]).replace("LOG:  ", "LOG: "), "user=%u,db=%d,app=%a "),
         // One hostile name among many teaches nothing.
         (lines("2026-11-22 02:05:17.355 UTC [7] NAME@d ", &["a", "b", "x client=10.0.0.1"]), "%m [%p] %q%u@%d "),
     ] {
@@ -207,4 +218,22 @@ fn hostile_lines_do_not_hinder_the_decision() {
         let (prefix, good, all) = Prefix::decide(&lines, &mut work);
         assert_eq!(prefix.text, "< %t %u %d %c: >", "{good} of {all} beside lines of kind {kind}");
     }
+}
+
+#[test]
+fn the_program_is_no_user_of_pgpool_and_patroni_no_server() {
+    let pgpool = "2026-11-22 02:05:17.355: psql pid 980: LOG:  statement: SELECT 1\n2026-11-22 02:05:17.356: etl pid 981: LOG:  statement: SELECT 2\n";
+    assert_eq!(Prefix::detect(pgpool.repeat(9).as_bytes()).0.text, "%m: %a pid %p: ");
+    let quiet = "2026-11-22 02:05:17,355 INFO: no action. I am (db-0), the leader with the lock\n";
+    let log = format!("{}2026-11-22 02:05:17.355 UTC [980] a@b LOG:  statement: SELECT 1\n", quiet.repeat(30));
+    let (prefix, good, all) = Prefix::detect(log.as_bytes());
+    assert_eq!((prefix.text.as_str(), good, all), ("%m [%p] %q%u@%d ", 1, 1));
+    assert!(!patroni(b"2026-11-22 02:05:17.355 INFO: x") && !patroni(b"2026-11-22"));
+}
+
+#[test]
+fn what_syslog_writes_is_no_prefix() {
+    let line = "Nov 22 02:05:17 db1 postgres[77]: [3-1] user:u1 LOG:  duration: 1.000 ms  statement: SELECT 1\n";
+    let (prefix, good, _) = Prefix::detect(line.repeat(20).as_bytes());
+    assert_eq!(good, 0, "{}", prefix.text);
 }
