@@ -21,6 +21,9 @@ pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
     /// cut, and what follows the cut are records of their own.
     const HAS_REST: bool = false;
 
+    /// Bytes behind a record that may show that it goes on; they are waited for where [`Grammar::looks_ahead`].
+    const AHEAD: usize = 0;
+
     /// Whether a record can begin with this line.
     fn head(line: &[u8]) -> bool;
 
@@ -34,6 +37,17 @@ pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
     /// Whether the record may end here.
     fn whole(&self) -> bool;
 
+    /// Whether the record, which is whole, may go on nevertheless.
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    /// Bytes behind this record, beginning with those in `ahead`, in which records may be its client's text. There are [`Grammar::AHEAD`] of them to
+    /// look at, or fewer where the log ends or rests: a record is written at once.
+    fn rest(_record: &[u8], _ahead: &[u8]) -> usize {
+        0
+    }
+
     /// The record is this, or begins with this where it is too long: what is to be learned of it is learned now.
     fn end(&mut self, _record: &[u8]) {}
 }
@@ -41,8 +55,8 @@ pub trait Grammar: Default + Send + Serialize + DeserializeOwned {
 /// Reason on a record that does not end as its kind must.
 pub const OPEN: &str = "a record that does not end as its kind must";
 
-/// Reason on what follows a record that was cut: it may be the rest of it.
-pub const AFTER: &str = "behind a record that does not end as its kind must";
+/// Reason on what follows a record that was cut, or may go on: it may be the rest of it.
+pub const AFTER: &str = "behind a record whose end nothing proves";
 
 /// Whether the line may be a record of its own, although it has been taken into another.
 fn stands_alone<G: Grammar>(line: &[u8]) -> bool {
@@ -82,7 +96,10 @@ impl<G: Grammar> Joined<G> {
     }
 
     /// The record up to the line that is looked at, which is whole; or where it was cut the part before the first head that it took in.
-    fn ended(&mut self, buf: &[u8]) -> Framed {
+    fn ended(&mut self, buf: &[u8], more: More) -> Framed {
+        if more == More::Flowing && self.grammar.looks_ahead() && buf.len() - self.at.min(buf.len()) < G::AHEAD {
+            return Framed::Incomplete;
+        }
         match self.doubtful.filter(|_| G::HAS_REST && self.ends_in_head) {
             Some(cut) => {
                 self.doubt = self.doubt.max(self.at);
@@ -100,7 +117,12 @@ impl<G: Grammar> Joined<G> {
         let suspect = (self.doubtful.take() == Some(end)).then_some(OPEN).or((self.doubt > 0).then_some(AFTER));
         (self.at, self.scanned, self.ends_in_head, self.doubt) = (0, 0, false, self.doubt.saturating_sub(end));
         let truncated = len > MAX_RECORD;
-        self.grammar.end(buf.get(..len).unwrap_or_default());
+        let record = buf.get(..len).unwrap_or_default();
+        if self.grammar.looks_ahead() {
+            let ahead = buf.get(end..).unwrap_or_default();
+            self.doubt = self.doubt.max(G::rest(record, ahead.get(..G::AHEAD).unwrap_or(ahead)));
+        }
+        self.grammar.end(record);
         Framed::Record(Frame { skip: 0, len: if truncated { HEAD } else { len }, consumed: end, truncated, unterminated, suspect })
     }
 }
@@ -134,7 +156,7 @@ impl<G: Grammar> Framer for Joined<G> {
                         }
                         continue;
                     }
-                    return self.ended(buf);
+                    return self.ended(buf, more);
                 }
                 if !self.passing {
                     self.doubtful.get_or_insert(self.at);
@@ -143,6 +165,9 @@ impl<G: Grammar> Framer for Joined<G> {
             if let Some(doubtful) = self.doubtful
                 && self.at > doubtful.saturating_add(G::PATIENCE)
             {
+                if G::HAS_REST {
+                    self.doubt = self.doubt.max(self.at);
+                }
                 return self.record(buf, doubtful, false);
             }
             let Some(line_end) = line_end else {
@@ -164,7 +189,7 @@ impl<G: Grammar> Framer for Joined<G> {
                         }
                         let whole = self.grammar.whole();
                         if whole && self.ends_in_head && self.doubtful.is_some() {
-                            return self.ended(buf);
+                            return self.ended(buf, more);
                         }
                         match self.doubtful.filter(|_| !whole && G::PATIENCE < usize::MAX) {
                             Some(doubtful) => return self.record(buf, doubtful, false),
@@ -174,7 +199,7 @@ impl<G: Grammar> Framer for Joined<G> {
                         return self.record(buf, buf.len(), unterminated);
                     }
                     More::Idle if begun && rest.is_empty() && self.grammar.whole() && !self.passing => {
-                        return self.ended(buf);
+                        return self.ended(buf, more);
                     }
                     _ if self.passing && self.at > 0 => {
                         let consumed = self.at;

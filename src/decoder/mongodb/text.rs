@@ -9,7 +9,7 @@
 //!
 //! Client text (names in refused logins, what drivers call themselves, values in commands) stands there as it came, line ends
 //! included. A line that does not end as its kind must goes on with the lines below it; a line whose time goes back, or that
-//! disagrees with what is known of its connection, names nobody. A client that knows all this can still write a line: the format
+//! disagrees with what is known of its connection, names nobody; what may stand in the name of a refused login neither ([`refusal`]). A client that knows all this can still write a line: the format
 //! alerts and never revokes.
 
 use bstr::{BStr, ByteSlice};
@@ -17,6 +17,8 @@ use bumpalo::Bump;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use self::lines::{Line, Lines, millis, verb};
+use self::refusal::Refused;
 use super::act::{self, On, Told};
 use super::ctime;
 use super::logv2::{remote, share};
@@ -24,8 +26,13 @@ use super::session::{self, Sessions, account};
 use crate::decoder::timestamp::{self, Timestamps};
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
 use crate::event::{Event, Kind, Operation, Outcome, Principal, Provenance, Time};
-use crate::framing::joined::{Grammar, Joined};
+use crate::framing::joined::Joined;
 use crate::framing::seek::Seek;
+
+mod lines;
+mod refusal;
+
+pub use self::lines::is_head;
 
 pub const FORMAT: Format = Format {
     name: "mongodb-text",
@@ -58,7 +65,7 @@ pub const FORMAT: Format = Format {
             ("duration", "the milliseconds at the end"),
             ("kind", "the message"),
         ],
-        forgery: "Whole lines, by a line break in a name, in what a driver calls itself, or in a value. Lines that do not end as their kind must are joined with those below, or where these are whole lines marked with them; lines out of time, or at odds with their connection, name nobody. Upgrade to 4.4, whose log is JSON",
+        forgery: "Whole lines, by a line break in what a driver calls itself, in a refused command or in a value, where the client ends the object itself. Lines that do not end as their kind must are joined with those below, or where these are whole lines marked with them; lines out of time, or at odds with their connection, name nobody, nor do those that may stand in the name of a refused login. Upgrade to 4.4, whose log is JSON",
         ignored: "Everything but connections, logins, operations, refusals and dropped collections: kept as `other`",
         source: "<https://www.mongodb.com/docs/v4.2/reference/log-messages/>",
     },
@@ -69,6 +76,7 @@ pub(super) const TEXT: &str = "a line of text, which a client may have written";
 const TIME: &str = "time goes back";
 const PEER: &str = "another peer than the connection's";
 const NUMBER: &str = "connection number out of order";
+const LIE: &str = "behind a refused login of another peer than the connection's";
 
 /// How far lines of several threads may be out of order, in microseconds.
 const SLACK: i64 = 2 * Time::SECOND;
@@ -81,128 +89,6 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         0..=4 => Guess::NO,
         // Some lines are the rest of another.
         _ => Guess::new((60 + percent * 35 / 100) as u8, format!("{percent} % of {lines} lines are time, component, [thread], message")),
-    }
-}
-
-/// Whether a line begins with a time as these logs write it.
-pub fn is_head(line: &[u8]) -> bool {
-    ctime::stamp(line).is_some() || iso(line)
-}
-
-fn iso(line: &[u8]) -> bool {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2, b'.', f1, f2, f3, ..] = *line else {
-        return false;
-    };
-    [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, i1, i2, s1, s2, f1, f2, f3].iter().all(u8::is_ascii_digit)
-}
-
-/// What is no thread of MongoDB's.
-const LEVELS: [&[u8]; 10] = [b"debug", b"info", b"notice", b"note", b"warn", b"warning", b"error", b"critical", b"alert", b"emergency"];
-
-/// A line, taken apart. The message is the rest of the record.
-#[derive(Debug, Clone, Copy)]
-struct Line<'a> {
-    stamp: &'a [u8],
-    context: &'a [u8],
-    message: &'a [u8],
-}
-
-impl<'a> Line<'a> {
-    fn read(line: &'a [u8]) -> Option<Self> {
-        let end = match ctime::stamp(line) {
-            Some(stamp) => stamp.used,
-            None if iso(line) => line.find_byte(b' ')?,
-            None => return None,
-        };
-        let (stamp, rest) = line.split_at_checked(end)?;
-        let rest = rest.trimmed_start();
-        // Severity and component stand between, since 3.0.
-        let open = rest.find_byte(b'[').filter(|open| *open <= 24)?;
-        let between = rest.get(..open)?;
-        let close = open + rest.get(open..)?.find_byte(b']')?;
-        let word = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'_');
-        between.iter().all(word).then_some(())?;
-        let (context, message) = (rest.get(open + 1..close)?, rest.get(close + 1..)?);
-        // Many other logs have their level in brackets behind the time.
-        let level = between.is_empty() && LEVELS.iter().any(|level| context.eq_ignore_ascii_case(level));
-        (!level).then_some(())?;
-        Some(Line { stamp, context, message: message.strip_prefix(b" ").unwrap_or(message).trimmed_start() })
-    }
-}
-
-/// Where records end.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Lines {
-    kind: u8,
-    whole: bool,
-}
-
-impl Lines {
-    const FREE: u8 = 0;
-    const OPERATION: u8 = 1;
-    const DOCUMENT: u8 = 2;
-
-    fn ends(&mut self, line: &[u8]) {
-        self.whole = match self.kind {
-            Self::OPERATION => self.whole || millis(line).is_some(),
-            Self::DOCUMENT => line.ends_with(b"}"),
-            _ => true,
-        };
-    }
-}
-
-impl Grammar for Lines {
-    const PATIENCE: usize = 16 << 10;
-    const HAS_REST: bool = true;
-
-    fn head(line: &[u8]) -> bool {
-        is_head(line)
-    }
-
-    fn begin(&mut self, line: &[u8]) {
-        self.kind = match Line::read(line).map(|l| l.message) {
-            Some(m) if m.starts_with(b"received client metadata") => Self::DOCUMENT,
-            Some(m) if verb(m).is_some() => Self::OPERATION,
-            _ => Self::FREE,
-        };
-        self.whole = false;
-        self.ends(line);
-    }
-
-    fn more(&mut self, line: &[u8]) {
-        self.ends(line);
-    }
-
-    fn whole(&self) -> bool {
-        self.whole
-    }
-}
-
-/// `command shop.orders ...` and its kin: the word and the namespace.
-fn verb(message: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (verb, rest) = message.part(" ")?;
-    if verb != b"command" {
-        act::legacy(verb)?;
-    }
-    let end = rest.find_byte(b' ')?;
-    let (namespace, rest) = rest.split_at_checked(end)?;
-    (namespace.contains(&b'.') && (rest.contains(&b'{') || millis(rest).is_some())).then_some((verb, namespace, rest))
-}
-
-/// The milliseconds at the end of an operation's record; lines that belong to no record may follow.
-fn millis(record: &[u8]) -> Option<u64> {
-    let took = |line: &[u8]| {
-        let line = line.trimmed_end().strip_suffix(b"ms")?;
-        let start = line.rfind_byte(b' ')?;
-        std::str::from_utf8(line.get(start + 1..)?).ok()?.parse().ok()
-    };
-    let mut rest = record;
-    loop {
-        let Some(end) = memchr::memrchr(b'\n', rest) else { return took(rest) };
-        if let Some(millis) = took(rest.get(end + 1..)?) {
-            return Some(millis);
-        }
-        rest = rest.get(..end)?;
     }
 }
 
@@ -220,6 +106,8 @@ struct State {
     latest: Time,
     /// The highest number of a connection.
     top: u64,
+    /// Bytes from here on that may be the text of a refused login whose line does not tell the truth.
+    lied: usize,
 }
 
 impl Text {
@@ -254,7 +142,8 @@ impl Decoder for Text {
         let Ok(time) = self.time(line.stamp, record.note.time) else { return Decoded::Reject("unreadable time stamp") };
         let mut event = Event::new(Kind::Other, time);
         event.truncated = record.truncated;
-        event.suspect = record.suspect;
+        event.suspect = record.suspect.or((self.state.lied > 0).then_some(LIE));
+        self.state.lied = self.state.lied.saturating_sub(record.bytes.len() + 1);
         if time.0 < self.state.latest.0 - SLACK {
             event.suspect.get_or_insert(TIME);
         } else {
@@ -332,12 +221,16 @@ impl Text {
             if peer.is_empty() {
                 self.place(connection, event, arena);
             }
-        } else if let Some(Failed { user, home, peer, error }) = failed(message) {
+        } else if let Some(Refused { user, home, peer, error, .. }) = refusal::read(message) {
             login(event, Kind::LoginFailed, user, home, arena);
             event.code = (!error.is_empty()).then(|| BStr::new(error));
             (event.address, event.port) = remote(peer);
+            // The true peer stands behind the name, and is looked for there: one that is not the connection's is the client's word.
+            let known = self.state.sessions.get(connection).map_or(&b""[..], |s| &s.remote);
             if peer.is_empty() {
                 self.place(connection, event, arena);
+            } else if !refusal::is_of(known, peer) {
+                self.state.lied = refusal::REACH;
             }
         } else if let Some((verb, namespace, rest)) = verb(message) {
             let on = operation(verb, namespace, rest, event, arena);
@@ -383,7 +276,7 @@ impl Text {
             return false;
         }
         let Some(session) = self.state.sessions.get_mut(connection) else { return false };
-        if !message.starts_with(b"auth: ") && failed(message).is_none() {
+        if !message.starts_with(b"auth: ") && refusal::read(message).is_none() {
             // What is refused may be refused because nobody has logged in.
             if message.holds("authorized") {
                 session.failed();
@@ -472,39 +365,6 @@ fn attempt(message: &[u8]) -> Option<(&[u8], &[u8])> {
 fn assertion(message: &[u8]) -> Option<usize> {
     message.strip_prefix(b"assertion ")?;
     message.seek("not authorized for ")
-}
-
-/// A refused login, taken apart.
-#[derive(Debug, Default)]
-struct Failed<'a> {
-    user: &'a [u8],
-    home: &'a [u8],
-    peer: &'a [u8],
-    /// Name of the error; perhaps empty.
-    error: &'a [u8],
-}
-
-/// `Failed to authenticate root@admin with mechanism MONGODB-CR: AuthenticationFailed ...`,
-/// `SASL SCRAM-SHA-1 authentication failed for root on admin from client 10.0.0.7:5 ; UserNotFound: ...`
-fn failed(message: &[u8]) -> Option<Failed<'_>> {
-    if let Some(rest) = message.strip_prefix(b"Failed to authenticate ") {
-        let (who, error) = rest.part_last(" with mechanism ").unwrap_or((rest, b""));
-        let (user, home) = who.part_last("@").unwrap_or((who, b""));
-        let (_, error) = error.part(": ").unwrap_or((b"", b""));
-        let word = error.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-        return Some(Failed { user, home, peer: b"", error: error.get(..word).unwrap_or_default() });
-    }
-    // Older servers leave `SASL` out.
-    let rest = message.strip_prefix(b"SASL ").unwrap_or(message);
-    let (mechanism, rest) = rest.part(" authentication failed for ")?;
-    if mechanism.contains(&b' ') {
-        return None;
-    }
-    let (who, error) = rest.part_last(" ; ").unwrap_or((rest, b""));
-    let (who, peer) = who.part_last(" from client ").unwrap_or((who, b""));
-    let (user, home) = who.part_last(" on ").unwrap_or((who, b""));
-    let error = error.split(|b| matches!(b, b':' | b' ')).next().unwrap_or_default();
-    Some(Failed { user, home, peer, error })
 }
 
 /// The quoted text that follows the first `mark`.

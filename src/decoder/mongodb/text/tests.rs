@@ -84,7 +84,8 @@ Thu Mar  6 11:21:51.314 [TTLMonitor] query test.system.indexes query: { a: 1 } n
             "Other - - select [test.system.indexes] rows=0 us=0 (time goes back)",
             "LoginFailed root Claimed - connect [] AuthenticationFailed",
             "LoginFailed bob@shop Claimed 10.0.0.9 connect [] UserNotFound",
-            "Query - - select [shop.orders] us=5000",
+            // Whether the refused login tells its true peer is not known.
+            "Query - - select [shop.orders] us=5000 (behind a refused login of another peer than the connection's)",
         ]
     );
 }
