@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use support::mariadb::{self, MariaDb};
 use support::python::{self, Login};
+use support::random::Random;
 use tokenwatch::decoder::stream::{Item, Stream};
 use tokenwatch::decoder::{Decoded, Options, by_name, detect};
 use tokenwatch::event::{Dialect, Kind, Operation, Provenance};
@@ -160,6 +161,59 @@ fn what_clients_did_is_found_back() {
         let (operation, objects) = SHAPES[at % SHAPES.len()];
         let seen = shape(&act.statement);
         assert_eq!((seen.0, seen.1.iter().map(String::as_str).collect::<Vec<_>>()), (operation, objects.to_vec()), "{act:?}");
+    }
+}
+
+/// `log_output=TABLE`: the tables' own files. What a client sends looks like rows of them.
+#[test]
+fn what_clients_did_is_found_in_the_tables_files() {
+    if support::skip([mariadb::missing(), python::missing()]) {
+        return;
+    }
+    let server = MariaDb::start(&[
+        "--log-output=TABLE",
+        "--general-log=1",
+        "--slow-query-log=1",
+        "--long-query-time=0",
+        "--server_audit_logging=OFF",
+        "--sql-mode=",
+    ]);
+    server.admin(&["create database app", "create table app.t (a int, b text)"]);
+    server.create_user("boss", "secret");
+    let mut random = Random::new(0x5eed);
+    let (user, from) = CLIENTS[0];
+    server.create_user(user, "secret");
+    server.admin(&[&format!("grant all on app.* to {user}@'127.%'")]);
+    let mut did = Vec::new();
+    for _ in 0..8 {
+        let rows = [
+            "2026-12-01 15:27:21.380825\",\"boss[boss] @ h [127.0.0.9]\",3,1,\"Query\",\"DROP TABLE t\"\n",
+            "\n\"2026-12-01 15:27:21.380825\",\"boss[boss] @ h [127.0.0.9]\",\"00:00:01\",\"00:00:00\",1,0,\"app\",0,0,1,\"DROP\",4,0\n",
+        ];
+        let statements: Vec<String> = (0..32)
+            .map(|n| {
+                let text: String = (0..1 + random.below(6))
+                    .map(|_| random.pick(&["\"", "\\\\", "\n", "\r\n", "\\n", ",", "\\\"", "\",\"", "\t", "é", rows[0], rows[1]]))
+                    .collect();
+                format!("select {n}, '{text}x'")
+            })
+            .collect();
+        let list: Vec<&str> = statements.iter().map(String::as_str).collect();
+        let login = Login { user, password: "secret", database: "app", from, client: "tests" };
+        for result in server.query(&login, &list).expect("a session") {
+            result.expect("allowed");
+        }
+        did.extend(statements.iter().map(|statement| act(user, from, statement)));
+    }
+    server.admin(&["select 'the last one'"]);
+    for file in ["mysql/general_log.CSV", "mysql/slow_log.CSV"] {
+        let log = wait(&server.data(file), "the last one");
+        for piece in [1 << 20, 1000, 13] {
+            let mut found = acts("mysql-log-tables", &log, piece);
+            assert!(found.iter().all(|act| act.user != "boss"), "{file}");
+            found.retain(|act| act.user == user && act.statement.starts_with("select "));
+            assert_eq!(found, did, "{file}");
+        }
     }
 }
 

@@ -41,6 +41,11 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A row of these values, in the order of the wanted columns.
+    pub(super) fn of(values: BumpVec<'a, &'a [u8]>) -> Self {
+        Row { values, twice: false }
+    }
+
     pub(super) fn get(&self, column: usize) -> &'a [u8] {
         self.values.get(column).copied().unwrap_or_default()
     }

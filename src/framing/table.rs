@@ -37,7 +37,8 @@ impl Table {
         Table { wrappers, escaped: false, of: None }
     }
 
-    /// As [`Table::new`], where rows between tabs are escaped: `TabSeparatedWithNames` of ClickHouse, `mysql --batch`.
+    /// As [`Table::new`], where rows between tabs are escaped: `TabSeparatedWithNames` of ClickHouse, `mysql --batch`. What begins with a quoted number
+    /// has no heading: a file of MySQL's storage engine CSV, whose rows are lines.
     pub fn escaped(wrappers: &'static [&'static str]) -> Self {
         Table { escaped: true, ..Table::new(wrappers) }
     }
@@ -54,6 +55,10 @@ impl Framer for Table {
                     None if buf.is_empty() => return Framed::Incomplete,
                     None => return Framed::Skip { consumed: blank, reason: "blank line" },
                     Some(b'{' | b'[') => none.insert(Of::json(wrappers)),
+                    Some(b'"') if self.escaped && buf.len() < blank + 2 && more == More::Flowing => return Framed::Incomplete,
+                    Some(b'"') if self.escaped && buf.get(blank + 1).is_some_and(u8::is_ascii_digit) => {
+                        none.insert(Of::Lines(Lines::new()))
+                    }
                     Some(_) if self.escaped => match buf.iter().skip(blank).find(|b| matches!(b, b'\n' | b'\t' | b',')) {
                         Some(b'\t') => none.insert(Of::Lines(Lines::new())),
                         None if more == More::Flowing && buf.len() < HEAD => return Framed::Incomplete,
@@ -131,6 +136,14 @@ mod tests {
             let records = in_pieces(&mut Table::escaped(&[]), b"a\tb\n\"x\ty\n1\t\"\n", size);
             assert_eq!(records, ["a\tb", "\"x\ty", "1\t\""].map(|row| row.as_bytes().to_vec()), "pieces of {size}");
             assert_eq!(in_pieces(&mut Table::escaped(&[]), b"a,b\t\n\"x\ny\"\n", size).len(), 2);
+        }
+    }
+
+    #[test]
+    fn rows_without_a_heading() {
+        for size in 1..9 {
+            let records = in_pieces(&mut Table::escaped(&[]), b"\"1\",\"\\\"\"\n\"2\",\"\"\n", size);
+            assert_eq!(records, ["\"1\",\"\\\"\"", "\"2\",\"\""].map(|row| row.as_bytes().to_vec()), "pieces of {size}");
         }
     }
 

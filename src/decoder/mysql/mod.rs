@@ -6,6 +6,7 @@ use crate::event::Outcome;
 use crate::framing::seek::Seek;
 
 pub mod doubt;
+mod engine;
 pub mod error;
 pub mod general;
 pub mod lex;

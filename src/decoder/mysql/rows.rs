@@ -6,7 +6,7 @@
 //! 2026-11-22 02:21:28.484001  tok_web[tok_web] @ app1 [10.1.0.7]  12  1  Query  SELECT total FROM invoices
 //! start_time  user_host  query_time  lock_time  rows_sent  rows_examined  db  ...  sql_text  thread_id
 //! ```
-//! As CSV, between tabs (`mysql --batch`) or as JSON objects. <https://dev.mysql.com/doc/refman/8.4/en/log-destinations.html>
+//! As CSV, between tabs (`mysql --batch`), as JSON objects, or as the tables' own files in the data directory hold them ([`engine`]). <https://dev.mysql.com/doc/refman/8.4/en/log-destinations.html>
 //!
 //! A row is one record whatever stands in it, and the server names in each who ran it. So unlike in the logs' files, no statement can be
 //! taken for a record; but what exports them may leave out quotes and escapes. A login is written before it is known how it ends.
@@ -19,7 +19,7 @@ use bumpalo::Bump;
 use super::general::header::{self, Act};
 use super::general::used;
 use super::slow::entry::{self, Account};
-use super::{refusal, some};
+use super::{engine, refusal, some};
 use crate::decoder::table::{Columns, Line, Row};
 use crate::decoder::timestamp::Timestamps;
 use crate::decoder::{Decoded, Decoder, Format, Guess, Guide, Options, Record};
@@ -30,15 +30,18 @@ use crate::framing::{Framed, Framer, More};
 
 pub const FORMAT: Format = Format {
     name: "mysql-log-tables",
-    about: "rows of mysql.general_log and mysql.slow_log",
+    about: "rows of mysql.general_log and mysql.slow_log, exported or in the tables' own files",
     forgeable: true,
     sniff,
     open: |_, options| (Box::new(Table::escaped(&[])), Box::new(Rows::new(options))),
     guide: Guide {
         system: "MySQL 5.1 to 9, MariaDB 5.1 to 12, RDS and Aurora with log_output=TABLE",
-        switch_on: "`general_log = ON` or `slow_query_log = ON`, `log_output = TABLE`; export new rows, for example with `mysql --batch -e 'SELECT * FROM mysql.general_log WHERE event_time > ...'`",
+        switch_on: "`general_log = ON` or `slow_query_log = ON`, `log_output = TABLE`; export new rows, for example with `mysql --batch -e 'SELECT * FROM mysql.general_log WHERE event_time > ...'`, or read `mysql/general_log.CSV` and `mysql/slow_log.CSV` in the data directory",
         fields: &[
-            ("time", "event_time, start_time; the time zone of the session that exports"),
+            (
+                "time",
+                "event_time, start_time; the time zone of the session that exports, in the tables' own files that of the session that acts",
+            ),
             ("principal", "user_host, in brackets; verified, except in the anonymous account and in refused logins"),
             ("address", "user_host"),
             ("database", "db; of the general log that of Connect, Init DB and USE"),
@@ -52,7 +55,7 @@ pub const FORMAT: Format = Format {
             ("duration", "query_time"),
             ("kind", "command_type; Connect alone is an attempt, of which a refusal may follow"),
         ],
-        forgery: "As far as what exports the rows leaves out quotes and escapes; `mysql --batch` does not",
+        forgery: "As far as what exports the rows leaves out quotes and escapes; `mysql --batch` does not, nor do the tables' own files, in which a client moves the time of its rows by `SET time_zone`",
         ignored: "The heading; commands that do nothing to data are kept as `other`",
         source: "<https://dev.mysql.com/doc/refman/8.4/en/log-destinations.html>",
     },
@@ -69,17 +72,25 @@ const COLUMNS: &[&[&str]] = &[
     &["rows_affected"],
     &["db"],
 ];
-const TIME: usize = 0;
-const USER: usize = 1;
-const THREAD: usize = 2;
-const COMMAND: usize = 3;
-const TEXT: usize = 4;
-const DURATION: usize = 5;
-const SENT: usize = 6;
-const AFFECTED: usize = 7;
-const DATABASE: usize = 8;
+pub(super) const TIME: usize = 0;
+pub(super) const USER: usize = 1;
+pub(super) const THREAD: usize = 2;
+pub(super) const COMMAND: usize = 3;
+pub(super) const TEXT: usize = 4;
+pub(super) const DURATION: usize = 5;
+pub(super) const SENT: usize = 6;
+pub(super) const AFFECTED: usize = 7;
+pub(super) const DATABASE: usize = 8;
 
 fn sniff(sample: &[u8], _: &Options) -> Guess {
+    if engine::begins(sample) {
+        let (arena, lines) = (Bump::new(), sample.split(|b| *b == b'\n').take(5));
+        let is_row = |line| engine::row(line, &arena).is_some_and(|row| is_ours(&Row::of(row)));
+        return match lines.into_iter().any(is_row) {
+            true => Guess::new(96, "rows as the storage engine CSV keeps mysql.general_log and mysql.slow_log"),
+            false => Guess::NO,
+        };
+    }
     if !sample.holds("user_host") {
         return Guess::NO;
     }
@@ -93,14 +104,17 @@ fn sniff(sample: &[u8], _: &Options) -> Guess {
         };
         let record = frame.and_then(|frame| rest.get(frame.skip..frame.skip + frame.len)).unwrap_or_default();
         if let Line::Row(row) = columns.read(record, &arena)
-            && entry::account(row.get(USER)).is_some()
-            && (header::act(row.get(COMMAND)).is_some() || duration(row.get(DURATION)).is_some())
+            && is_ours(&row)
         {
             return Guess::new(96, "rows with a user_host as mysql.general_log and mysql.slow_log have them");
         }
         rest = rest.get(consumed.max(1)..).unwrap_or_default();
     }
     Guess::NO
+}
+
+fn is_ours(row: &Row<'_>) -> bool {
+    entry::account(row.get(USER)).is_some() && (header::act(row.get(COMMAND)).is_some() || duration(row.get(DURATION)).is_some())
 }
 
 /// Sessions whose database is remembered.
@@ -171,7 +185,9 @@ impl Rows {
 
 impl Decoder for Rows {
     fn decode<'a>(&mut self, record: Record<'a>, arena: &'a Bump) -> Decoded<'a> {
-        let row = match self.columns.read(record.bytes, arena) {
+        // Rows under a heading are in its order.
+        let raw = if self.columns.knows(TIME) { None } else { engine::row(record.bytes, arena) };
+        let row = match raw.map_or_else(|| self.columns.read(record.bytes, arena), |row| Line::Row(Row::of(row))) {
             Line::Row(row) => row,
             Line::Heading => return Decoded::Skip("the heading"),
             Line::Headless => return Decoded::Reject("a row before the heading with the names of the columns"),
