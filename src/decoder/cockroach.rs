@@ -25,6 +25,7 @@ use crate::event::{Event, Kind, Time};
 use crate::framing::seek::Seek;
 
 mod entry;
+mod exec;
 mod framer;
 mod happening;
 
@@ -32,7 +33,7 @@ use happening::{Happening, Recent};
 
 pub const FORMAT: Format = Format {
     name: "cockroach-log",
-    about: "CockroachDB logs: SQL audit, execution, session and privilege events (text and JSON)",
+    about: "CockroachDB logs: SQL audit, execution, session and privilege events (text, also of before 21.1, and JSON)",
     forgeable: false,
     sniff,
     open: |_, _| (Box::new(framer::Entries::default()), Box::new(Log::new())),
@@ -49,7 +50,7 @@ pub const FORMAT: Format = Format {
             ("session", "`SessionID`"),
             ("statement", "`Statement`"),
             ("operation", "the statement"),
-            ("objects", "`TableName` of a sensitive access, else the statement"),
+            ("objects", "`TableName` of a sensitive access, the first table of an old audit log, else the statement"),
             ("outcome", "`SQLSTATE`, `ErrorText`"),
             ("code", "`SQLSTATE`"),
             ("rows", "`NumRows`"),
@@ -182,7 +183,9 @@ impl Decoder for Log {
             return Decoded::Skip("goes on from an entry before");
         }
         let Some(payload) = entry::structured(record.bytes, &line, arena) else {
-            let mut event = Event::new(Kind::Other, time);
+            let told = if line.cont.is_none() { exec::event(line.payload, &entry::tags(line.tags), time, arena) } else { None };
+            let mut event = told.unwrap_or_else(|| Event::new(Kind::Other, time));
+            event.truncated = record.truncated;
             event.suspect = suspect;
             return Decoded::Event(event);
         };

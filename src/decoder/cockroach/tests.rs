@@ -108,3 +108,33 @@ fn marks_are_taken_off() {
     assert_eq!(unmarked(BStr::new("‹×›"), &arena), None);
     assert_eq!(unmarked(BStr::new("plain"), &arena), Some(BStr::new("plain")));
 }
+
+#[test]
+fn statements_in_words() {
+    let old = "I200829 18:30:13.261462 10900 sql/exec_log.go:188  [n1,client=10.1.0.7:52979,hostnossl,user=billing] ";
+    let new = "I201008 21:16:13.751178 1947 sql/exec_log.go:225 ⋮ [n1,client=‹[::1]:54351›,hostnossl,user=‹billing›] ";
+    let got = show(&[
+        &format!(r#"{old}5 exec "app" {{"rides"[55]:READ}} "SELECT \"}}\" FROM rides\nWHERE a" {{$1:"x}} y"}} 12.192 13 OK 0"#),
+        &format!(r#"{old}exec "psql" {{}} "SELECT x" {{}} 0.795 0 "no column \"x\"" 0"#),
+        &format!(r#"{old}6 exec "app" {{"rides"[55]:READWRITE, "users"[5]:READ}} "UPDATE rides SET a = 1" {{}} 1 0 ERROR 0"#),
+        &format!(r#"{new}1 53.832ms ‹exec› ‹"$ app"› ‹{{}}› ‹"SELECT 1"› ‹{{}}› 2 ‹""› 0 ‹{{ LATENCY_THRESHOLD }}›"#),
+        &format!(r#"{new}1 53.832ms ‹exec-internal› ‹"x"› ‹{{}}› ‹"SELECT 1"› ‹{{}}› 2 ‹""› 0"#),
+        &format!(r#"{old}7 exec "app" {{}} "SELECT "#),
+        &format!("{old}hello"),
+    ]);
+    let (old, new) = ("2020-08-29T18:30:13.261462Z", "2020-10-08T21:16:13.751178Z");
+    assert_eq!(
+        got,
+        [
+            format!(
+                r#"Query {old} billing Claimed 10.1.0.7 Some("SELECT \"}}\" FROM rides\nWHERE a") ["rides"] Success None Some(12192) suspect"#
+            ),
+            format!(r#"Error {old} billing Claimed 10.1.0.7 Some("SELECT x") [] Error None Some(795) suspect"#),
+            format!(r#"Error {old} billing Claimed 10.1.0.7 Some("UPDATE rides SET a = 1") ["rides"] Error None Some(1000) suspect"#),
+            format!(r#"Query {new} billing Claimed ::1 Some("SELECT 1") [] Success None Some(53832) suspect"#),
+            format!(r#"Other {new} billing Claimed ::1 Some("SELECT 1") [] Unknown None Some(53832) suspect"#),
+            format!("Other {old} - - None [] Unknown None None suspect"),
+            format!("Other {old} - - None [] Unknown None None suspect"),
+        ]
+    );
+}
