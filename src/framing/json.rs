@@ -25,6 +25,8 @@ pub struct Objects {
     limit: usize,
     /// Inside the array of a wrapping object: the number of objects around it.
     wrapped: u32,
+    /// Inside an array of one of that array's elements.
+    inner: bool,
     /// The head of this record was given out already; pass over the rest up to its end.
     passing: bool,
     /// Behind the array of a wrapping object; pass over the rest of that object.
@@ -87,10 +89,10 @@ enum Found {
 }
 
 impl Objects {
-    /// Objects; those with an array under one of `wrappers` (`Records`, or `outer/Records`) are taken apart into its elements. Only paths that
-    /// no client can write may be named.
+    /// Objects; those with an array under one of `wrappers` (`Records`, or `outer/Records`, or `outer[]/Records` where each element of an
+    /// array has one) are taken apart into its elements. Only paths that no client can write may be named.
     pub fn new(wrappers: &'static [&'static str]) -> Self {
-        Objects { wrappers, limit: MAX_RECORD, wrapped: 0, passing: false, closing: false, scan: Scan::default() }
+        Objects { wrappers, limit: MAX_RECORD, wrapped: 0, inner: false, passing: false, closing: false, scan: Scan::default() }
     }
 
     /// Objects that hold many records each.
@@ -172,7 +174,6 @@ impl Objects {
                     if byte == b'['
                         && scan.depth <= 2
                         && scan.last == b':'
-                        && self.wrapped == 0
                         && !self.closing
                         && self.wraps(scan.depth, scan.kinds, keys.map(|(from, to)| buf.get(from..to).unwrap_or_default()))
                     {
@@ -207,6 +208,10 @@ impl Objects {
     /// Whether the array that begins at this depth, under these keys, holds the records.
     fn wraps(&self, depth: u32, kinds: u128, [outer, inner]: [&[u8]; 2]) -> bool {
         self.wrappers.iter().any(|wrapper| match wrapper.split_once('/') {
+            Some((first, second)) if let Some(first) = first.strip_suffix("[]") => {
+                depth == 1 && !self.inner && outer == (if self.wrapped == 0 { first } else { second }).as_bytes()
+            }
+            _ if self.wrapped > 0 => false,
             Some((first, second)) => depth == 2 && kinds & 3 == 3 && first.as_bytes() == outer && second.as_bytes() == inner,
             None => depth == 1 && wrapper.as_bytes() == outer,
         })
@@ -236,7 +241,7 @@ impl Objects {
     fn pass(&mut self, buf: &[u8]) -> Framed {
         let consumed = match self.find(buf) {
             Found::End(end) | Found::Wrapper(end) | Found::Torn(end) => {
-                if std::mem::take(&mut self.closing) {
+                if std::mem::take(&mut self.closing) && !std::mem::take(&mut self.inner) {
                     self.wrapped = 0;
                 }
                 self.passing = false;
@@ -273,7 +278,8 @@ impl Framer for Objects {
                 Some(b']') => {
                     self.closing = true;
                     // Inside the wrapping object, whose bracket has just closed.
-                    self.scan = Scan { at: 1, depth: self.wrapped.max(1), kinds: 3, last: b']', ..Scan::default() };
+                    let depth = if self.inner { 1 } else { self.wrapped.max(1) };
+                    self.scan = Scan { at: 1, depth, kinds: 3, last: b']', ..Scan::default() };
                     return self.pass(buf);
                 }
                 // No JSON: a line of something else, which the decoder rejects.
@@ -295,7 +301,10 @@ impl Framer for Objects {
         match self.find(buf) {
             Found::End(end) => self.record(0, end, false),
             Found::Wrapper(begin) => {
-                self.wrapped = self.scan.depth.max(1);
+                match self.wrapped {
+                    0 => self.wrapped = self.scan.depth.max(1),
+                    _ => self.inner = true,
+                }
                 self.scan = Scan::default();
                 Framed::Skip { consumed: begin, reason: BETWEEN }
             }
@@ -316,17 +325,17 @@ impl Framer for Objects {
         }
         // An object that is only half read is read again from its start.
         let scan = if self.passing || self.closing { self.scan } else { Scan::default() };
-        postcard::to_stdvec(&(self.wrapped, self.passing, self.closing, scan)).unwrap_or_default()
+        postcard::to_stdvec(&(self.wrapped, self.inner, self.passing, self.closing, scan)).unwrap_or_default()
     }
 
     fn mark(&self) -> u64 {
         // Passing and closing end before the next record: how far they are makes no difference to it.
-        u64::from(self.wrapped) << 2 | u64::from(self.passing) << 1 | u64::from(self.closing)
+        u64::from(self.wrapped) << 3 | u64::from(self.inner) << 2 | u64::from(self.passing) << 1 | u64::from(self.closing)
     }
 
     fn restore(&mut self, state: &[u8]) {
-        if let Ok((wrapped, passing, closing, scan)) = postcard::from_bytes(state) {
-            (self.wrapped, self.passing, self.closing, self.scan) = (wrapped, passing, closing, scan);
+        if let Ok((wrapped, inner, passing, closing, scan)) = postcard::from_bytes(state) {
+            (self.wrapped, self.inner, self.passing, self.closing, self.scan) = (wrapped, inner, passing, closing, scan);
         }
     }
 }
@@ -336,7 +345,7 @@ mod tests {
     use super::*;
     use crate::framing::testing::{frames, in_pieces};
 
-    const WRAPPERS: &[&str] = &["Records", "records", "outer/list"];
+    const WRAPPERS: &[&str] = &["Records", "records", "outer/list", "results[]/items"];
 
     /// The records of `log`, whole and in pieces of every small size.
     fn check(log: &str, want: &[&str]) {
@@ -382,6 +391,10 @@ mod tests {
             &["{\"a\":1}", "{\"b\":[1,{\"Records\":[]}]}", "{\"x\":1}"],
         );
         check("{\"v\":{\"k\":[2]},\"records\" : [ {\"a\":1} ], \"z\":[{\"q\":\"]\"}]}{\"x\":1}", &["{\"a\":1}", "{\"x\":1}"]);
+        check(
+            "{\"results\":[{\"columns\":[{\"name\":\"a\"}],\"items\":\n[\n{\"a\":1}\n,{\"a\":[{\"items\":[{}]}]}]},{\"items\":[]},{\"items\":[{\"a\":3}],\"n\":[{}]}]}\n{\"items\":[{\"x\":1}]}",
+            &["{\"a\":1}", "{\"a\":[{\"items\":[{}]}]}", "{\"a\":3}", "{\"items\":[{\"x\":1}]}"],
+        );
         check("{\"Records\":[]}{\"x\":\"Records\"}", &["{\"x\":\"Records\"}"]);
         check(
             "{\"t\":1,\"outer\":{\"a\":2,\"list\":[{\"b\":1},{\"b\":2}],\"c\":{}},\"d\":[]}{\"x\":1}",

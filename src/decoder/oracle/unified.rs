@@ -4,7 +4,7 @@
 //! {"EVENT_TIMESTAMP_UTC":"2026-11-22T02:05:17.641Z","DBUSERNAME":"SCOTT","AUTHENTICATION_TYPE":"(TYPE=(DATABASE));(CLIENT ADDRESS=((ADDRESS=(PROTOCOL=tcp)(HOST=10.1.0.7)(PORT=58864))));","ACTION_NAME":"SELECT","OBJECT_SCHEMA":"HR","OBJECT_NAME":"EMP","RETURN_CODE":0,"SQL_TEXT":"select * from emp"}
 //! ```
 //!
-//! The names are those of the view's columns, as connectors and `SELECT` exports write them.
+//! The names are those of the view's columns, as connectors, `SELECT` exports and SQLcl (`SET SQLFORMAT json`) write them.
 //! <https://docs.oracle.com/en/database/oracle/oracle-database/19/refrn/UNIFIED_AUDIT_TRAIL.html>
 
 use bumpalo::Bump;
@@ -24,7 +24,7 @@ pub const FORMAT: Format = Format {
     open: |_, options| (Box::new(Table::new(WRAPPERS)), Box::new(Unified::new(options))),
     guide: Guide {
         system: "Oracle Database 12c to 23ai, Autonomous Database",
-        switch_on: "`CREATE AUDIT POLICY ... ACTIONS ALL` and `AUDIT POLICY ...`; export `UNIFIED_AUDIT_TRAIL` with its column names, by a connector or by `SELECT`",
+        switch_on: "`CREATE AUDIT POLICY ... ACTIONS ALL` and `AUDIT POLICY ...`; export `UNIFIED_AUDIT_TRAIL` with its column names, by a connector, by `SELECT`, or as JSON from SQLcl or SQL Developer",
         fields: &[
             ("time", "EVENT_TIMESTAMP_UTC, else EVENT_TIMESTAMP (local)"),
             ("principal", "DBUSERNAME; verified unless the logon failed"),
@@ -46,7 +46,8 @@ pub const FORMAT: Format = Format {
     },
 };
 
-const WRAPPERS: &[&str] = &["items", "records", "Records", "rows"];
+/// The last is SQLcl's and SQL Developer's: results of several statements, each with the columns' types before its rows.
+const WRAPPERS: &[&str] = &["items", "records", "Records", "rows", "results[]/items"];
 
 const COLUMNS: &[&[&str]] = &[
     &["EVENT_TIMESTAMP_UTC", "EVENT_TIMESTAMP"],
