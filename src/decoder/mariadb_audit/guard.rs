@@ -235,10 +235,6 @@ impl Guard {
 
     /// Frames the row at the start of the buffer, which ends at `end`, by what the refused logins behind it prove.
     fn judge(&mut self, buf: &[u8], end: usize, more: More, refused: &mut VecDeque<Refused>) -> Framed {
-        // Where each refused login begins, as far as its second row proves it.
-        let mut proved: SmallVec<[(usize, usize); 16]> = SmallVec::new();
-        let mut open: SmallVec<[&mut Refused; 8]> = SmallVec::new();
-        let mut whole: Option<&Refused> = None;
         for one in refused.iter_mut() {
             let undecided = one.settle(self.start, buf, &self.disconnects);
             if undecided.is_some() && more == More::Flowing {
@@ -246,15 +242,13 @@ impl Guard {
                 return Framed::Incomplete;
             }
         }
-        for one in refused {
-            match one.proof() {
-                Some((start, second)) => {
-                    proved.extend([(start, one.end), second]);
-                    if start == 0 && whole.is_none_or(|w| w.end < one.end) {
-                        whole = Some(one);
-                    }
-                }
-                None => open.push(one),
+        let mut whole: Option<&Refused> = None;
+        let mut all = true;
+        for one in refused.iter_mut() {
+            let proof = one.proof();
+            all &= proof.is_some();
+            if proof.is_some_and(|(start, _)| start == 0) && whole.is_none_or(|w| w.end < one.end) {
+                whole = Some(one);
             }
         }
         if let Some(one) = whole {
@@ -263,6 +257,18 @@ impl Guard {
                 self.await_second(buf, std::iter::once(0), one);
             }
             return record(buf, one.end, several.then_some(NAME));
+        }
+        if all {
+            return self.join(buf, end, more, None);
+        }
+        // Where each refused login begins, as far as its second row proves it.
+        let mut proved: SmallVec<[(usize, usize); 16]> = SmallVec::new();
+        let mut open: SmallVec<[&mut Refused; 8]> = SmallVec::new();
+        for one in refused {
+            match one.proof() {
+                Some((start, second)) => proved.extend([(start, one.end), second]),
+                None => open.push(one),
+            }
         }
         open.retain(|one| one.line > 0 && one.end <= WINDOW);
         if !open.is_empty() {
