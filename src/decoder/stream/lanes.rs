@@ -355,23 +355,22 @@ impl Lanes {
 
     /// The format of a lane by its first lines.
     fn recognise(&mut self, key: u64, payload: &[u8], note: &Note<'_>) -> Option<Codec> {
-        let mut sample = self.samples.remove(&key).unwrap_or_default();
-        if sample.is_empty() {
-            sample.extend_from_slice(payload.get(..SAMPLE.min(payload.len())).unwrap_or(payload));
-            sample.push(b'\n');
-        }
         let inside = self.kinds.iter().rev().map(|kind| kind.name).collect::<Vec<_>>().join(" in ");
-        let (format, because) = match self.wanted {
+        let mut line = payload.get(..SAMPLE.min(payload.len())).unwrap_or(payload).to_vec();
+        line.push(b'\n');
+        // What the log's first bytes hold of it tells more than a line, unless records in parts make it look strange.
+        let sample = self.samples.remove(&key);
+        let (sample, format, because) = sample.into_iter().chain([line]).find_map(|sample| match self.wanted {
             // Where programs share a log, only lines like those of the format are its own.
             Some(format) if note.program.is_none() || (format.sniff)(&sample, &self.options).certainty >= SURE => {
-                (format, format!("named in the configuration or on the command line, in {inside}"))
+                Some((sample, format, format!("named in the configuration or on the command line, in {inside}")))
             }
-            Some(_) => return None,
+            Some(_) => None,
             None => {
                 let (format, guess) = detect(&sample, &self.options).filter(|(_, guess)| guess.certainty >= SURE)?;
-                (format, format!("in {inside}: {} ({} % sure)", guess.because, guess.certainty))
+                Some((sample, format, format!("in {inside}: {} ({} % sure)", guess.because, guess.certainty)))
             }
-        };
+        })?;
         let mut codec = Codec::open(format, &sample, &self.options, because);
         if let Some(state) = self.legacy.as_ref().and_then(|legacy| legacy.of(key, format)) {
             codec.decoder.restore(state);
