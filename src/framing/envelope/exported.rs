@@ -24,9 +24,10 @@
 
 use bstr::BStr;
 use bumpalo::Bump;
+use smallvec::SmallVec;
 
 use super::rfc3339::rfc3339;
-use super::text::{keep, member, utf8};
+use super::text::{keep, member, members, utf8};
 use super::{Carried, Envelope, Kind, Note, Opened, Part, lane};
 use crate::framing::json::Objects;
 
@@ -73,6 +74,9 @@ const FORMS: [Form; 10] = [
     form(&["content", "message"], "content", &["content", "timestamp"], &["content", "host"], &["content", "service"]),
 ];
 
+/// Names and values of an object.
+type Members<'a> = SmallVec<[(&'a [u8], &'a [u8]); 16]>;
+
 struct Exported {
     /// The form that fitted last: a log is of one.
     last: usize,
@@ -80,10 +84,10 @@ struct Exported {
 
 impl Envelope for Exported {
     fn open<'a>(&mut self, record: &'a [u8], arena: &'a Bump) -> Opened<'a> {
-        let object = utf8(record, arena).as_bytes();
+        let object: Members<'a> = members(utf8(record, arena).as_bytes()).collect();
         let order = std::iter::once(self.last).chain((0..FORMS.len()).filter(|form| *form != self.last));
         for (at, form) in order.filter_map(|at| Some((at, FORMS.get(at)?))) {
-            if let Some(carried) = form.open(object, arena) {
+            if let Some(carried) = form.open(&object, arena) {
                 self.last = at;
                 return carried;
             }
@@ -93,9 +97,9 @@ impl Envelope for Exported {
 }
 
 impl Form {
-    fn open<'a>(&self, object: &'a [u8], arena: &'a Bump) -> Option<Opened<'a>> {
+    fn open<'a>(&self, object: &[(&'a [u8], &'a [u8])], arena: &'a Bump) -> Option<Opened<'a>> {
         let value = at(object, self.text)?;
-        member(object, self.beside)?;
+        at(object, &[self.beside])?;
         let text = |path: &[&str]| at(object, path).and_then(|value| string(value, arena));
         let raw = |path: &[&str]| at(object, path).unwrap_or_default();
         let host = if self.host.is_empty() { None } else { text(self.host).map(BStr::new) };
@@ -115,8 +119,10 @@ impl Form {
 }
 
 /// The value at a path.
-fn at<'a>(object: &'a [u8], path: &[&str]) -> Option<&'a [u8]> {
-    path.iter().try_fold(object, |object, key| member(object, key))
+fn at<'a>(object: &[(&'a [u8], &'a [u8])], path: &[&str]) -> Option<&'a [u8]> {
+    let (first, rest) = path.split_first()?;
+    let (_, value) = object.iter().find(|(name, _)| *name == first.as_bytes())?;
+    rest.iter().try_fold(*value, |object, key| member(object, key))
 }
 
 /// The text of a JSON string.

@@ -221,19 +221,20 @@ impl<'de, F: Fields<'de>> Visitor<'de> for Filled<'_, F> {
 
 /// The value of `key` at the top of a JSON object, as it is written. The object must be sound.
 pub fn member<'a>(object: &'a [u8], key: &str) -> Option<&'a [u8]> {
-    let mut rest = object.trim_ascii_start().strip_prefix(b"{")?;
-    loop {
+    members(object).find(|(name, _)| *name == key.as_bytes()).map(|(_, value)| value)
+}
+
+/// The names and values at the top of a JSON object, as they are written. The object must be sound.
+pub fn members(object: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = object.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
+    std::iter::from_fn(move || {
         rest = blank(rest, b",");
-        let name = string(rest)?;
-        let (found, after) = rest.split_at_checked(name)?;
+        let (name, after) = rest.split_at_checked(string(rest)?)?;
         let value = blank(after, b":");
-        let len = length(value)?;
-        let (value, after) = value.split_at_checked(len)?;
-        if found.get(1..name - 1)? == key.as_bytes() {
-            return Some(value.trim_ascii_end());
-        }
+        let (value, after) = value.split_at_checked(length(value)?)?;
         rest = after;
-    }
+        Some((name.get(1..name.len() - 1)?, value.trim_ascii_end()))
+    })
 }
 
 fn blank<'a>(text: &'a [u8], and: &[u8]) -> &'a [u8] {

@@ -17,7 +17,10 @@
 //!
 //! A refused login that itself ends as none does leaves nothing to look for: for [`REACH`] bytes nobody is named either.
 
+use std::sync::LazyLock;
+
 use bstr::ByteSlice;
+use memchr::memmem::Finder;
 
 use super::lines::Line;
 use crate::framing::seek::Seek;
@@ -25,11 +28,14 @@ use crate::framing::seek::Seek;
 /// Bytes behind a refused login in which its text can go on. The server cuts what is longer than 10 kB, unless it is told otherwise.
 pub const REACH: usize = 16 << 10;
 
-const CLIENT: &str = " from client ";
-const WITH: &str = " with mechanism ";
-const REASON: &str = " ; ";
+/// Words that are looked for in many lines.
+type Word = LazyLock<Finder<'static>>;
+
+static CLIENT: Word = Word::new(|| Finder::new(" from client "));
+static WITH: Word = Word::new(|| Finder::new(" with mechanism "));
+static REASON: Word = Word::new(|| Finder::new(" ; "));
 /// Said of a mechanism whose name is the client's own text: it stands behind the peer, and once more behind this.
-const UNSUPPORTED: &str = "Unsupported mechanism";
+static UNSUPPORTED: Word = Word::new(|| Finder::new("Unsupported mechanism"));
 
 /// What the end of a refused login's line proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,21 +77,21 @@ pub fn begins(message: &[u8]) -> Option<bool> {
 
 /// Whether this line of a refused login's record holds its end.
 pub fn ends(line: &[u8], sasl: bool) -> bool {
-    line.holds(if sasl { REASON } else { WITH })
+    (if sasl { &REASON } else { &WITH }).find(line).is_some()
 }
 
 /// Takes the message of a refused login apart.
 pub fn read(message: &[u8]) -> Option<Refused<'_>> {
     let (rest, sasl) = start(message)?;
-    let (who, reason) = rest.part_last(if sasl { REASON } else { WITH }).unwrap_or((rest, b""));
+    let (who, reason) = rest.part_last(if sasl { REASON.needle() } else { WITH.needle() }).unwrap_or((rest, b""));
     // The reason follows the mechanism's name.
     let reason = if sasl { reason } else { reason.part(": ").map_or(&b""[..], |(_, reason)| reason) };
-    let (who, peer) = who.part_last(CLIENT).unwrap_or((who, b""));
+    let (who, peer) = who.part_last(CLIENT.needle()).unwrap_or((who, b""));
     let (user, home) = who.part_last(if sasl { " on " } else { "@" }).unwrap_or((who, b""));
     let word = reason.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
     let error = reason.get(..word).unwrap_or_default();
-    let times = |word: &str| rest.find_iter(word).take(2).count();
-    let once = times(CLIENT) <= 1 && if sasl { times(REASON) == 1 && times(WITH) == 0 } else { times(WITH) == 1 };
+    let times = |word: &Word| word.find_iter(rest).take(2).count();
+    let once = times(&CLIENT) <= 1 && if sasl { times(&REASON) == 1 && times(&WITH) == 0 } else { times(&WITH) == 1 };
     let end = if once && !rest.contains(&b'\n') { end(reason, error, [user, home, peer]) } else { End::Open };
     Some(Refused { user, home, peer, error, end })
 }
@@ -119,36 +125,35 @@ pub fn rest(record: &[u8], ahead: &[u8]) -> usize {
     if line.cut || refused.end == End::Open {
         return REACH;
     }
-    let (mut rest, mut from) = (0, 0);
     // Half a line proves nothing, and no text comes so far.
     let ahead = if ahead.len() < REACH { ahead } else { ahead.get(..ahead.rfind_byte(b'\n').unwrap_or_default()).unwrap_or_default() };
-    for line in ahead.split(|b| *b == b'\n') {
-        if holds_end(line, refused.peer) {
-            match Line::read(line).and_then(|line| read(line.message)).map_or(End::Open, |refused| refused.end) {
-                End::Sealed => {}
-                End::Plain => rest = from + 1,
-                End::Open => return REACH,
-            }
+    let mut rest = 0;
+    for at in ends_of(ahead, refused.peer) {
+        let (before, behind) = ahead.split_at(at);
+        let begin = before.rfind_byte(b'\n').map_or(0, |end| end + 1);
+        let line = ahead.get(begin..at + behind.find_byte(b'\n').unwrap_or(behind.len())).unwrap_or_default();
+        match Line::read(line).and_then(|line| read(line.message)).map_or(End::Open, |refused| refused.end) {
+            End::Sealed => {}
+            End::Plain => rest = rest.max(begin + 1),
+            End::Open => return REACH,
         }
-        from += line.len() + 1;
     }
     rest
 }
 
-/// Whether the line holds the end of a refused login of this peer; where none is told, of any.
-fn holds_end(line: &[u8], peer: &[u8]) -> bool {
-    if line.holds(UNSUPPORTED) {
-        return true;
-    }
-    if peer.is_empty() {
-        return line.holds(WITH) || line.part(CLIENT).is_some_and(|(_, rest)| rest.holds(REASON));
-    }
-    line.find_iter(CLIENT).any(|at| {
-        let rest = line.get(at + CLIENT.len()..).unwrap_or_default();
-        let word = rest.find_byte(b' ').unwrap_or(rest.len());
+/// Where in these lines ends of refused logins of this peer stand; where none is told, of any.
+fn ends_of<'a>(lines: &'a [u8], peer: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let with = WITH.find_iter(lines).take_while(|_| peer.is_empty());
+    let clients = CLIENT.find_iter(lines).filter(move |at| {
+        let rest = lines.get(at + CLIENT.needle().len()..).unwrap_or_default();
+        if peer.is_empty() {
+            return rest.lines().next().is_some_and(|rest| REASON.find(rest).is_some());
+        }
+        let word = rest.iter().position(|b| matches!(b, b' ' | b'\n')).unwrap_or(rest.len());
         let (word, rest) = rest.split_at(word);
-        is_of(word, peer) && (rest.starts_with(REASON.as_bytes()) || rest.starts_with(WITH.as_bytes()))
-    })
+        is_of(word, peer) && (rest.starts_with(REASON.needle()) || rest.starts_with(WITH.needle()))
+    });
+    UNSUPPORTED.find_iter(lines).chain(with).chain(clients)
 }
 
 /// Whether these are the same peer, of which the second may be an address alone.
