@@ -131,12 +131,14 @@ impl Codec {
             because: self.because.clone(),
             framer: self.framer.save(),
             decoder: self.decoder.save(),
+            no_log: self.no_log.map(ToOwned::to_owned),
         }
     }
 
     fn restore(saved: Saved, options: &Options) -> Option<Self> {
         let format = by_name(&saved.format)?;
         let mut codec = Codec::open(format, &[], options, saved.because);
+        codec.no_log = NO_LOG.iter().map(|(_, reason)| *reason).find(|reason| saved.no_log.as_deref() == Some(reason));
         codec.framer.restore(&saved.framer);
         codec.decoder.restore(&saved.decoder);
         Some(codec)
@@ -506,6 +508,7 @@ struct Saved {
     because: String,
     framer: Vec<u8>,
     decoder: Vec<u8>,
+    no_log: Option<String>,
 }
 
 fn fallback() -> &'static Format {

@@ -102,3 +102,12 @@ fn a_message_that_holds_no_envelope_is_rejected() {
     let told = told(&messages, &[]);
     assert_eq!(told.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [1, 2, 0, 3], "{told:?}");
 }
+
+#[test]
+fn a_compressed_log_is_one_after_a_restart_too() {
+    let messages = ["BZh91AY&SY", "x", "y"];
+    let want: Vec<(u64, String)> = (0..3).map(|offset| (offset, COMPRESSED.to_owned())).collect();
+    for restarts in [&[][..], &[1], &[1, 2]] {
+        assert_eq!(told(&messages, restarts), want, "restarted before {restarts:?}");
+    }
+}
