@@ -49,6 +49,16 @@ impl<'a> Json<'a> {
         self.rest.is_empty()
     }
 
+    /// As [`Json::object`], of a text that is an object and nothing else.
+    pub fn whole(text: &'a [u8], arena: &'a Bump, each: impl FnMut(&'a [u8], &mut Self) -> Result<(), Torn>) -> Result<(), Torn> {
+        let mut json = Json::new(text, arena);
+        if json.peek() != Some(b'{') {
+            return Err(Torn);
+        }
+        json.object(each)?;
+        if json.ended() { Ok(()) } else { Err(Torn) }
+    }
+
     /// Shows each key of an object to `each`, which must read its value. Another value is passed over.
     pub fn object(&mut self, mut each: impl FnMut(&'a [u8], &mut Self) -> Result<(), Torn>) -> Result<(), Torn> {
         if !self.take(b'{') {

@@ -67,11 +67,7 @@ struct Entry<'a> {
 impl<'a> Entry<'a> {
     fn read(text: &'a [u8], arena: &'a Bump) -> Result<Self, Torn> {
         let mut entry = Entry::default();
-        let mut json = Json::new(text, arena);
-        if json.peek() != Some(b'{') {
-            return Err(Torn);
-        }
-        json.object(|key, json| {
+        Json::whole(text, arena, |key, json| {
             // Relays put keys into lower case.
             match key.to_ascii_lowercase().as_slice() {
                 b"eventtypename" => entry.kind = json.text()?.unwrap_or_default(),
@@ -88,7 +84,7 @@ impl<'a> Entry<'a> {
             }
             Ok(())
         })?;
-        if json.ended() { Ok(entry) } else { Err(Torn) }
+        Ok(entry)
     }
 }
 

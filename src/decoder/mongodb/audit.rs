@@ -170,11 +170,7 @@ impl<'a> Entry<'a> {
 
     fn read(text: &'a [u8], arena: &'a Bump) -> Result<Self, Torn> {
         let mut entry = Entry::default();
-        let mut json = Json::new(text, arena);
-        if json.peek() != Some(b'{') {
-            return Err(Torn);
-        }
-        json.object(|key, json| entry.field(key, json))?;
+        Json::whole(text, arena, |key, json| entry.field(key, json))?;
         if entry.document_db {
             entry.users.iter_mut().for_each(|(_, home)| *home = b"");
         }
@@ -186,7 +182,7 @@ impl<'a> Entry<'a> {
                 _ => b"",
             };
         }
-        if json.ended() { Ok(entry) } else { Err(Torn) }
+        Ok(entry)
     }
 
     fn field(&mut self, key: &'a [u8], json: &mut Json<'a>) -> Result<(), Torn> {

@@ -69,12 +69,8 @@ struct Entry<'a> {
 impl<'a> Entry<'a> {
     fn read(text: &'a [u8], arena: &'a Bump) -> Result<Self, Torn> {
         let mut entry = Entry::default();
-        let mut json = Json::new(text, arena);
-        if json.peek() != Some(b'{') {
-            return Err(Torn);
-        }
-        json.object(|key, json| entry.field(key, json))?;
-        if json.ended() { Ok(entry) } else { Err(Torn) }
+        Json::whole(text, arena, |key, json| entry.field(key, json))?;
+        Ok(entry)
     }
 
     fn field(&mut self, key: &'a [u8], json: &mut Json<'a>) -> Result<(), Torn> {
