@@ -117,8 +117,8 @@ mod tests {
         let want = [
             "Other web?@10.1.0.7/shop | connect | - | Unknown session=9",
             "Query web@10.1.0.7/shop | - | SELECT \"a\\\"b\\\\ \n\",\r\n\"2026-11-22 02:21:28\",\"boss[boss] @ h []\",1,1 | Unknown session=9",
-            "rejected: a row before the heading with the names of the columns",
-            "rejected: a row before the heading with the names of the columns",
+            "rejected: torn row, or of another table",
+            "rejected: torn row, or of another table",
             "Logout web@10.1.0.7/shop | - | - | Unknown session=9",
             "Query web@10.1.0.7/shop | - | SELECT 1 | Unknown session=9 rows=4",
             "Query web@10.1.0.7/shop | - | SELECT 1 | Unknown rows=4",

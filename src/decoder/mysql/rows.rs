@@ -190,6 +190,7 @@ impl Decoder for Rows {
         let row = match raw.map_or_else(|| self.columns.read(record.bytes, arena), |row| Line::Row(Row::of(row))) {
             Line::Row(row) => row,
             Line::Heading => return Decoded::Skip("the heading"),
+            Line::Headless if engine::begins(record.bytes) => return Decoded::Reject("torn row, or of another table"),
             Line::Headless => return Decoded::Reject("a row before the heading with the names of the columns"),
             Line::Broken => return Decoded::Reject("a row that does not fit its heading"),
         };
