@@ -338,6 +338,8 @@ fn decode_for_people_and_for_machines() {
     let mut all = Transcript::of(at);
     assert_eq!(all.run(at, &["decode", "log.csv"]).code, 0);
     assert_eq!(all.run(at, &["decode", "bad.jsonl"]).code, 0);
+    fs::write(at.join("empty.log"), "").expect("a log");
+    assert_eq!(all.run(at, &["decode", "empty.log"]).code, 0);
     let json = all.run(at, &["decode", "--json", "log.csv", "bad.jsonl"]);
     assert_eq!(json.code, 0);
     assert_eq!(json.out.lines().filter(|l| serde_json::from_str::<Value>(l).is_ok()).count(), lines.len() + 3);

@@ -105,6 +105,9 @@ pub fn run(command: Decode) -> Result<(), Failure> {
             eprintln!("{because}");
         }
         // A log of which nothing is shown would leave people without an answer.
+        if stream.counts().bytes == 0 && !command.json {
+            eprintln!("{}: the file is empty", path.display());
+        }
         for (reason, records) in skipped.iter().filter(|_| !shown) {
             eprintln!("{}: {} skipped: {reason}", path.display(), count(*records, "record"));
         }
